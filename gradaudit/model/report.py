@@ -1,0 +1,161 @@
+"""The report, version 1: the contract that tools build on.
+
+Fields may be added; none is renamed or dropped within version 1.  The JSON Schema beside this
+module (``report.schema.json``) is generated from these types and checked against them in the tests.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from gradaudit.model.findings import Finding
+from gradaudit.model.sites import Location
+
+SCHEMA_VERSION = 1
+
+Outcome = Literal["completed", "failed", "stopped", "interrupted"]
+
+#: What an iteration meant for a parameter's gradient.
+State = Literal[
+    "none",  # no gradient at all
+    "fresh",  # one contribution, applied
+    "accumulated",  # several contributions, applied together
+    "stale",  # applied together with what an earlier step had applied already
+    "discarded",  # cleared before anything applied it
+    "unapplied",  # still held at the end of the iteration
+    "zero",  # held, but every element is zero
+    "nonfinite",  # held, with NaN or Inf
+    "frozen",  # requires_grad was False
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Tool:
+    name: str
+    version: str
+
+
+@dataclass(frozen=True, slots=True)
+class Environment:
+    python: str
+    torch: str | None
+    platform: str
+    devices: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ExceptionInfo:
+    """The exception that ended the script."""
+
+    type: str
+    message: str
+    location: Location | None
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """What was run, how it ended, and how much of it was training."""
+
+    target: str
+    argv: tuple[str, ...]
+    cwd: str
+    outcome: Outcome
+    exit_code: int
+    exception: ExceptionInfo | None
+    iterations: int
+    backward_calls: int
+    optimizer_steps: int
+    zero_grad_calls: int
+    wall_seconds: float
+    audit_seconds: float
+    rank: int = 0
+    world_size: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """Something that was not observed, and why."""
+
+    what: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Coverage:
+    probed_iterations: int
+    gaps: tuple[Gap, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class LoopEvent:
+    """How often one line inside a loop did something to gradients."""
+
+    kind: str
+    location: Location
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Loop:
+    """A ``for`` or ``while`` of the user's around training; ``location`` is its first line."""
+
+    location: Location
+    passes: int
+    events: tuple[LoopEvent, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class OptimizerInfo:
+    name: str
+    type: str
+    location: Location | None
+    parameters: tuple[str, ...]
+    steps: int
+
+
+@dataclass(frozen=True, slots=True)
+class TimelineRun:
+    """Iterations ``first`` to ``last``, both included, in which the state was the same."""
+
+    first: int
+    last: int
+    state: State
+    contributions: int
+
+
+@dataclass(frozen=True, slots=True)
+class ParameterInfo:
+    name: str
+    aliases: tuple[str, ...]
+    shape: tuple[int, ...]
+    dtype: str
+    numel: int
+    requires_grad: bool
+    is_leaf: bool
+    optimizers: tuple[str, ...]
+    timeline: tuple[TimelineRun, ...]
+    grad_norm: tuple[tuple[int, float], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    error: int
+    warning: int
+    note: int
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """Everything one run has to say."""
+
+    schema_version: Literal[1]
+    tool: Tool
+    environment: Environment
+    run: Run
+    coverage: Coverage
+    loops: tuple[Loop, ...]
+    optimizers: tuple[OptimizerInfo, ...]
+    parameters: tuple[ParameterInfo, ...]
+    findings: tuple[Finding, ...]
+    summary: Summary

@@ -12,13 +12,20 @@ from typing import TextIO
 from rich.cells import cell_len
 from rich.text import Text
 
-from gradaudit.model.findings import SEVERITIES, Consequence, Finding, Severity, Span
+from gradaudit.model.findings import SEVERITIES, Consequence, Finding, Span
 from gradaudit.model.report import Outcome, Report, Run
 from gradaudit.model.sites import Location
 from gradaudit.render.names import describe_parameters
-from gradaudit.render.terminal import Paper, paper_of, put, wrap_words
+from gradaudit.render.terminal import (
+    SEVERITY_COLOURS,
+    Paper,
+    hanging,
+    one_line,
+    paper_of,
+    put,
+    wrap_words,
+)
 
-_COLOURS: dict[Severity, str] = {"error": "red", "warning": "yellow", "note": "cyan"}
 _ENDINGS: dict[Outcome, str] = {
     "completed": "",
     "failed": "; the script failed",
@@ -26,13 +33,12 @@ _ENDINGS: dict[Outcome, str] = {
     "interrupted": "; interrupted",
 }
 _GUTTER = "bold blue"
-_NARROWEST = 20  # no prose is wrapped to less, however deep it is indented
 
 
 def render_report(report: Report, stream: TextIO) -> None:
     """Write the whole report to a stream, in colour where the stream takes it."""
     paper = paper_of(stream)
-    put(stream, [Text("\n").join(report_lines(report, paper))])
+    put(stream, [Text("\n").join(report_lines(report, paper))], paper)
 
 
 def report_lines(report: Report, paper: Paper) -> list[Text]:
@@ -44,7 +50,7 @@ def report_lines(report: Report, paper: Paper) -> list[Text]:
         lines += [*_finding(finding, known, report.run.iterations, paper), Text()]
     for gap in report.coverage.gaps:
         lead = Text("not observed: ", "yellow")
-        lines += _hanging(lead, f"{gap.what} ({gap.why})", paper)
+        lines += hanging(lead, f"{gap.what} ({gap.why})", paper)
     lines += _failure(report.run, paper)
     lines += _pointer(findings, paper)
     lines.append(_summary(report))
@@ -62,7 +68,7 @@ def _finding(
     if finding.severity == "note":
         yield from _place(finding.location, margin, paper)
     else:
-        yield from _excerpt(finding.location, margin, _COLOURS[finding.severity], paper)
+        yield from _excerpt(finding.location, margin, SEVERITY_COLOURS[finding.severity], paper)
         yield from _fact("", facts, margin, paper)
         yield from _chain(finding, margin, paper)
         yield from _consequences(finding.consequences, known, margin, paper)
@@ -73,10 +79,10 @@ def _header(finding: Finding, paper: Paper) -> Iterator[Text]:
     code = f"{finding.severity}[{paper.clean(finding.rule)}]"
     title = f"{code} {paper.clean(finding.name)}: "
     indent = 4
-    message = paper.clean(_one_line(finding.message))
+    message = paper.clean(one_line(finding.message))
     first, *rest = wrap_words(message, paper.width - indent, taken=cell_len(title) - indent)
     header = Text(title + first, "bold")
-    header.stylize(_COLOURS[finding.severity], 0, len(code))
+    header.stylize(SEVERITY_COLOURS[finding.severity], 0, len(code))
     yield header
     yield from (Text(" " * indent + line, "bold") for line in rest)
 
@@ -112,7 +118,7 @@ def _path_line_column(location: Location) -> str:
 
 
 def _gutter(number: str, margin: int, paper: Paper) -> Text:
-    return Text(f"{number:>{margin}} {paper.bar}", _GUTTER).append("")
+    return Text().append(f"{number:>{margin}} {paper.bar}", _GUTTER)
 
 
 def _margin(finding: Finding) -> int:
@@ -122,7 +128,7 @@ def _margin(finding: Finding) -> int:
 def _fact(label: str, text: str, margin: int, paper: Paper, style: str = "") -> Iterator[Text]:
     if text.strip():
         lead = Text.assemble(" " * (margin + 1), ("= ", _GUTTER), (label, style))
-        yield from _hanging(lead, text, paper)
+        yield from hanging(lead, text, paper)
 
 
 def _chain(finding: Finding, margin: int, paper: Paper) -> Iterator[Text]:
@@ -132,7 +138,7 @@ def _chain(finding: Finding, margin: int, paper: Paper) -> Iterator[Text]:
     yield from _fact("", "how it came about:", margin, paper)
     for number, event in enumerate(finding.related, start=1):
         lead = Text(" " * (margin + 3)).append(f"{number}. ", _GUTTER)
-        yield from _hanging(lead, event.message, paper)
+        yield from hanging(lead, event.message, paper)
         inner = cell_len(lead.plain) + len(str(event.location.line))
         yield from _place(event.location, inner, paper)
         if _line_of(event.location) and event.location != finding.location:
@@ -150,7 +156,7 @@ def _consequences(
         lead = Text(" " * (margin + 3)).append(f"{paper.clean(consequence.rule)} ", "bold")
         named = all(name in consequence.message for name in consequence.parameters)
         told = "" if named else f" ({_told(consequence.parameters, known, paper)})"
-        yield from _hanging(lead, consequence.message + told, paper)
+        yield from hanging(lead, consequence.message + told, paper)
 
 
 def _told(names: Sequence[str], known: Sequence[str], paper: Paper) -> str:
@@ -192,31 +198,14 @@ def _split(location: Location) -> tuple[str, str, str]:
     return line[start : column - 1], line[column - 1 : end], line[end:]
 
 
-def _hanging(lead: Text, text: str, paper: Paper) -> Iterator[Text]:
-    """Wrap prose beside its label; its own lines, and their indentation, are kept."""
-    margin = cell_len(lead.plain)
-    for paragraph in text.splitlines():
-        indent = " " * (len(paragraph) - len(paragraph.lstrip()))
-        room = max(paper.width - margin - len(indent), _NARROWEST)
-        for line in wrap_words(paper.clean(_one_line(paragraph)), room):
-            row = lead.copy().append(indent + line)
-            row.rstrip()
-            yield row
-            lead = Text(" " * margin)
-
-
-def _one_line(text: str) -> str:
-    return " ".join(text.split())
-
-
 def _failure(run: Run, paper: Paper) -> Iterator[Text]:
     """Name the exception that ended the script; the report may be read long after its traceback."""
     if run.exception is None:
         return
-    what = ": ".join(filter(None, (run.exception.type, _one_line(run.exception.message))))
+    what = ": ".join(filter(None, (run.exception.type, one_line(run.exception.message))))
     where = run.exception.location
     told = f"{what} ({_path_line_column(where)})" if where else what
-    yield from _hanging(Text("the script failed: ", "red"), paper.head(told, 240), paper)
+    yield from hanging(Text("the script failed: ", "red"), paper.head(told, 240), paper)
 
 
 def _pointer(findings: Sequence[Finding], paper: Paper) -> Iterator[Text]:
@@ -240,7 +229,7 @@ def _verdict(report: Report) -> tuple[str, str, str]:
     counts = {"error": summary.error, "warning": summary.warning, "note": summary.note}
     found = ", ".join(_count(number, noun) for noun, number in counts.items() if number)
     if summary.error or summary.warning:
-        return found, _COLOURS["error" if summary.error else "warning"], _extent(report)
+        return found, SEVERITY_COLOURS["error" if summary.error else "warning"], _extent(report)
     if not found and not run.backward_calls:
         return "nothing to audit", "yellow", _absence(report)
     told = _extent(report) if found else f"{_extent(report)}; nothing to report"

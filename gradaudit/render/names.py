@@ -62,14 +62,13 @@ def join_words(words: Sequence[str]) -> str:
 
 def common_prefix(names: Sequence[str]) -> _Path:
     """Find the longest dotted prefix that all names share, their last component excepted."""
-    prefix = _parent(names[0])
-    for name in names:
-        parent = _parent(name)
-        same = 0
-        while same < min(len(prefix), len(parent)) and prefix[same] == parent[same]:
-            same += 1
-        prefix = prefix[:same]
-    return prefix
+    parents = [_parent(name) for name in names]
+    # What the first and the last in order share, all between them share.
+    first, last = min(parents), max(parents)
+    same = 0
+    while same < min(len(first), len(last)) and first[same] == last[same]:
+        same += 1
+    return first[:same]
 
 
 def _exact(names: tuple[str, ...], everything: Sequence[str]) -> tuple[Group, ...]:
@@ -90,7 +89,8 @@ def _exact(names: tuple[str, ...], everything: Sequence[str]) -> tuple[Group, ..
 
 
 def _under(prefix: _Path, names: Iterable[str]) -> tuple[str, ...]:
-    return tuple(name for name in names if _parent(name)[: len(prefix)] == prefix)
+    start = "".join(f"{component}." for component in prefix)
+    return tuple(name for name in names if name.startswith(start))
 
 
 def _parent(name: str) -> _Path:

@@ -7,15 +7,25 @@ somebody else and goes through :meth:`Paper.clean` before it is printed.
 from __future__ import annotations
 
 import codecs
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import TextIO
 
 from rich.cells import cell_len, chop_cells, set_cell_size
 from rich.console import Console, RenderableType
+from rich.text import Text
+from rich.theme import Theme
+
+from gradaudit.model.findings import Severity
 
 _WIDTH = 80  # of a pipe or a log file, so that the same report is the same text everywhere
 _WIDEST = 100  # prose in longer lines is hard to read
+_SLIMMEST = 40  # below that the terminal may wrap our lines as it likes
+_NARROWEST = 20  # no prose is wrapped to less, however deep it is indented
+
+SEVERITY_COLOURS: dict[Severity, str] = {"error": "red", "warning": "yellow", "note": "cyan"}
+# rich prints code on a black ground, which is a stain on a light terminal.
+_THEME = Theme({"markdown.code": "cyan", "markdown.h2": "bold", "markdown.code_block": ""})
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,27 +78,53 @@ class Paper:
 def paper_of(stream: TextIO) -> Paper:
     """Look at a stream: a terminal has a width of its own, and any stream has an encoding."""
     console = console_on(stream)
-    width = min(console.width, _WIDEST) if console.is_terminal else _WIDTH
+    width = min(max(console.width, _SLIMMEST), _WIDEST) if console.is_terminal else _WIDTH
     return Paper(width, _encoding(stream))
 
 
 def console_on(stream: TextIO) -> Console:
     """Make the console that knows whether `stream` takes colours (NO_COLOR, TERM and the like)."""
-    return Console(file=stream, markup=False, highlight=False, emoji=False, force_jupyter=False)
+    return Console(
+        file=stream,
+        theme=_THEME,
+        markup=False,
+        highlight=False,
+        emoji=False,
+        force_jupyter=False,
+    )
 
 
-def put(stream: TextIO, renderables: Iterable[RenderableType], *, wrap: bool = False) -> None:
+def put(stream: TextIO, renderables: Iterable[RenderableType], paper: Paper) -> None:
     """Write everything at once, so that no other thread's output falls in between.
 
-    Only the text comes from rich: its own way of writing ends the process when a pipe is closed.
+    Lines of text are written as they are, however long: a terminal wraps them, a log keeps them.
+    Only the text comes from rich, whose own writing ends the process when a pipe is closed.
     """
     console = console_on(stream)
     with console.capture() as capture:
         for renderable in renderables:
-            console.print(renderable, soft_wrap=not wrap)
-    encoding = _encoding(stream)
-    stream.write(capture.get().encode(encoding, "replace").decode(encoding))
+            soft = isinstance(renderable, Text)
+            console.print(renderable, soft_wrap=soft, width=None if soft else paper.width)
+    stream.write(capture.get().encode(paper.encoding, "replace").decode(paper.encoding))
     stream.flush()
+
+
+def hanging(lead: Text, text: str, paper: Paper) -> Iterator[Text]:
+    """Wrap prose beside its label; its own lines, and their indentation, are kept."""
+    margin = cell_len(lead.plain)
+    for paragraph in text.splitlines():
+        indent = " " * (len(paragraph) - len(paragraph.lstrip()))
+        room = max(paper.width - margin - len(indent), _NARROWEST)
+        for line in wrap_words(paper.clean(one_line(paragraph)), room):
+            row = lead.copy().append(indent + line)
+            row.rstrip()
+            yield row
+            lead = Text(" " * margin)
+
+
+def one_line(text: str) -> str:
+    """Join the lines of a text, as prose is written."""
+    return " ".join(text.split())
 
 
 def wrap_words(text: str, width: int, taken: int = 0) -> list[str]:

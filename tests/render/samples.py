@@ -1,0 +1,110 @@
+"""Awkward reports, by name: every reporter is tested with the same ones."""
+
+from __future__ import annotations
+
+from gradaudit.model.findings import Consequence, Related, Span
+from gradaudit.model.report import ExceptionInfo, Gap
+
+from .reports import at, finding, report
+
+ENCODER = tuple(f"net.encoder.{i}.{kind}" for i in range(9) for kind in ("weight", "bias"))
+HEAD = ("net.head.weight", "net.head.bias")
+
+_CUT = at(
+    42,
+    "        z = self.encoder(batch.images.to(device)).detach()",
+    "self.encoder(batch.images.to(device)).detach()",
+    function="Trainer.training_step",
+)
+_GRAPH_CUT = finding(
+    "`detach()` takes the output of net.encoder out of the graph, so no gradient ever reaches it",
+    location=_CUT,
+    parameters=ENCODER,
+    related=(
+        Related(
+            "net.encoder takes part in the forward",
+            at(17, "    h = self.encoder(x)", "self.encoder(x)", path="models/vae.py"),
+        ),
+        Related("its output leaves the graph here", _CUT),
+        Related("the backward starts from a graph that ends there", at(144, "  loss.backward()")),
+    ),
+    iterations=Span(0, 119, 120),
+    consequences=(
+        Consequence("GA404", "opt steps without a gradient", ENCODER),
+        Consequence("GA502", "net.head.bias is zero for ever", ("net.head.bias",)),
+    ),
+    help="Remove the `.detach()`, or detach only what the discriminator sees: the encoder is "
+    "trained by this loss and by no other.\n\n    fake = z.detach()\n",
+)
+_MISSING_ZERO_GRAD = finding(
+    "gradients are added to after they were applied",
+    rule="GA201",
+    name="missing-zero-grad",
+    severity="warning",
+    location=at(44, "    loss.backward()"),
+    iterations=Span(1, 119, 119),
+    parameters=(*HEAD, ENCODER[0], ENCODER[17]),
+    help="Call `opt.zero_grad()` at the top of the loop.",
+)
+_LEFTOVER = finding(
+    "one window was never applied",
+    rule="GA305",
+    name="leftover-accumulation",
+    severity="note",
+    location=at(44, "    loss.backward()", function="<module>"),
+    related=(Related("not shown for a note", at(9)),),
+)
+_COMPILED = Gap(
+    "compiled regions",
+    "code under torch.compile runs without the probe: gradients are followed at its edges, and "
+    "cuts inside cannot be told",
+)
+_HOSTILE_LINE = "\tx = " + "a+" * 100 + "梯度.detach()" + "+b" * 100
+
+SAMPLES = {
+    "healthy": report(),
+    "healthy_with_gaps": report(gaps=(_COMPILED, Gap("1 rank of 2", "it wrote no report"))),
+    "many": report(
+        _LEFTOVER,
+        _MISSING_ZERO_GRAD,
+        _GRAPH_CUT,
+        parameters=(*ENCODER, *HEAD),
+        gaps=(_COMPILED,),
+    ),
+    "only_a_note": report(_LEFTOVER, iterations=1),
+    "no_location": report(finding("nothing ever reached it", parameters=("w",))),
+    "no_source": report(finding(location=at(3, path="<string>"))),
+    "no_torch": report(torch=None, iterations=0, parameters=()),
+    "no_backward": report(iterations=0, outcome="stopped"),
+    "failed": report(
+        outcome="failed",
+        exception=ExceptionInfo("RuntimeError", "CUDA error:\nout of memory " * 20, at(30)),
+    ),
+    "failed_with_finding": report(
+        _MISSING_ZERO_GRAD, outcome="failed", exception=ExceptionInfo("ValueError", "", None)
+    ),
+    "interrupted_rank": report(outcome="interrupted", rank=1, world_size=4),
+    "stopped_large": report(outcome="stopped", iterations=1_000_000),
+    "hostile": report(
+        finding(
+            "[red]evil[/red] \x1b[31m\u202e name 梯度 " + "w" * 90,
+            rule="GA999[/]",
+            name="\x00",
+            location=at(7, _HOSTILE_LINE, "梯度.detach()", path="data/naïve größe/\ud800.py"),
+            parameters=("[bold]w\n", "net.größe", "a" * 100),
+            help="\x1b]0;title\x07[link=x]",
+            related=(Related("a\tb", at(3, "\n\nx", column=1)),),
+        ),
+        argv=("\udcff",),
+    ),
+    "columns_beyond_the_line": report(
+        finding(location=at(5, "    y = f(", column=400, end_column=500)),
+        finding(location=at(6, "    y = f(", column=9, end_column=2, end_line=8)),
+        finding(location=at(7, "    y = f(x)", column=9, end_column=9)),
+    ),
+    "a_thousand_parameters": report(
+        finding(parameters=tuple(f"net.layers.{i}.w" for i in range(1000))),
+        finding(parameters=tuple(f"p{i}" for i in range(1000))),
+        parameters=tuple(f"net.layers.{i}.{kind}" for i in range(1000) for kind in "wb"),
+    ),
+}

@@ -1,0 +1,151 @@
+from __future__ import annotations
+
+import io
+import os
+import re
+from pathlib import Path
+
+import pytest
+from rich.cells import cell_len
+
+from gradaudit.model.findings import Span
+from gradaudit.model.report import Report
+from gradaudit.render.console import render_report
+
+from .reports import at, finding, report
+from .samples import SAMPLES
+from .streams import Log, Terminal
+
+SNAPSHOTS = Path(__file__).with_name("snapshots")
+
+
+def rendered(sample: Report, stream: Log | None = None) -> str:
+    stream = stream or Log()
+    render_report(sample, stream)
+    return stream.text()
+
+
+def without_styles(text: str) -> str:
+    return re.sub(r"\x1b\[[0-9;]*m", "", text)
+
+
+@pytest.mark.parametrize("name", SAMPLES)
+def test_it_looks_as_it_did(name):
+    """Run with WRITE_SNAPSHOTS=1 to accept what it looks like now, and read the difference."""
+    text, snapshot = rendered(SAMPLES[name]), SNAPSHOTS / f"{name}.txt"
+    if os.environ.get("WRITE_SNAPSHOTS"):
+        snapshot.write_text(text, encoding="utf-8")
+    assert text == snapshot.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1", "cp1252", "shift_jis"])
+@pytest.mark.parametrize("name", SAMPLES)
+def test_it_is_written_in_any_encoding(name, encoding):
+    assert "gradaudit" in rendered(SAMPLES[name], Log(encoding))
+
+
+def test_ascii_has_bars_and_dots_of_its_own():
+    text = rendered(SAMPLES["hostile"], Log("ascii"))
+    assert text.isascii()
+    assert "7 | ..." in text
+
+
+def test_a_stream_without_encoding_takes_any_text():
+    stream = io.StringIO()
+    render_report(SAMPLES["many"], stream)
+    assert stream.getvalue() == rendered(SAMPLES["many"])
+
+
+@pytest.mark.parametrize("name", SAMPLES)
+def test_a_terminal_gets_the_same_text_in_colour(name):
+    text = rendered(SAMPLES[name], Terminal())
+    assert "\x1b[" in text
+    assert without_styles(text) == rendered(SAMPLES[name])
+
+
+def test_no_color_is_respected(monkeypatch):
+    monkeypatch.setenv("NO_COLOR", "1")
+    text = rendered(SAMPLES["many"], Terminal())
+    assert not re.search(r"\x1b\[[0-9;]*3[0-9]", text)
+
+
+@pytest.mark.parametrize("columns", ["1", "40", "60", "400"])
+@pytest.mark.parametrize("name", SAMPLES)
+def test_it_fits_other_terminals(name, columns, monkeypatch):
+    monkeypatch.setenv("COLUMNS", columns)
+    widest = min(max(int(columns), 40), 100)
+    for line in without_styles(rendered(SAMPLES[name], Terminal())).splitlines():
+        if "-->" not in line and not line.startswith("gradaudit"):
+            assert cell_len(line) <= widest, line
+
+
+def test_source_lines_keep_the_colour_of_the_terminal():
+    text = rendered(SAMPLES["many"], Terminal())
+    assert "\x1b[0m z = \x1b[1mself.encoder" in text
+
+
+@pytest.mark.parametrize("name", SAMPLES)
+@pytest.mark.parametrize("stream", [Log(), Log("ascii")], ids=["utf-8", "ascii"])
+def test_only_paths_and_the_summary_are_wider_than_80_columns(name, stream):
+    for line in rendered(SAMPLES[name], stream).splitlines():
+        if "-->" not in line and not line.startswith("gradaudit"):
+            assert cell_len(line) <= 80, line
+
+
+@pytest.mark.parametrize("name", SAMPLES)
+def test_there_is_one_summary_and_it_comes_last(name):
+    lines = rendered(SAMPLES[name]).splitlines()
+    assert [line for line in lines if line.startswith("gradaudit")] == [lines[-1]]
+
+
+def test_nothing_hostile_gets_through():
+    text = rendered(SAMPLES["hostile"])
+    assert all(char.isprintable() or char == "\n" for char in text)
+    assert "[red]evil[/red] \\x1b[31m\\u202e name" in text
+
+
+def test_the_loudest_come_first():
+    severities = re.findall(r"^(error|warning|note)\[", rendered(SAMPLES["many"]), re.MULTILINE)
+    assert severities == ["error", "warning", "note"]
+
+
+@pytest.mark.parametrize(
+    ("source", "mark", "shown"),
+    [
+        ("    z = f(x)", "f(x)", ("z = f(x)", "    ^^^^")),
+        ("\tz = f(x)", "f(x)", ("z = f(x)", "    ^^^^")),
+        ("    z =\tf(x)", "f(x)", ("z =    f(x)", "       ^^^^")),
+        ("größe = 梯.detach()", "梯.detach()", ("größe = 梯.detach()", "        ^^^^^^^^^^^")),
+        ("梯 = f(x)", "f(x)", ("梯 = f(x)", "     ^^^^")),
+        ("    f(x)  # why", None, ("f(x)  # why", "^^^^^^^^^^^")),
+        ("    f(x)  # why   \n", "f(x)", ("f(x)  # why", "^^^^")),
+    ],
+)
+def test_the_expression_is_underlined(source, mark, shown):
+    text = rendered(report(finding(location=at(5, source, mark))))
+    assert text.splitlines()[4:6] == [f"5 │ {shown[0]}", f"  │ {shown[1]}"]
+
+
+@pytest.mark.parametrize("before", [0, 10, 70, 500])
+@pytest.mark.parametrize("after", [0, 10, 70, 500])
+def test_a_long_line_is_cut_around_the_expression(before, after):
+    source = "b" * before + "梯.f(x)" + "a" * after
+    text = rendered(report(finding(location=at(5, source, "梯.f(x)"))))
+    line, underline = text.splitlines()[4:6]
+    assert cell_len(line) <= 80
+    start = underline.index("^")
+    assert cell_len(line[: line.index("梯")]) == start
+    assert underline.count("^") == 7
+    assert ("…" in line) == (before + after + 7 > 76)
+
+
+@pytest.mark.parametrize(
+    ("span", "total", "told"),
+    [
+        (Span(0, 119, 120), 120, "in 120 of 120 iterations\n"),
+        (Span(40, 119, 80), 120, "in 80 of 120 iterations (40 to 119)\n"),
+        (Span(0, 2, 3), 0, "in 3 iterations (0 to 2)\n"),
+    ],
+)
+def test_iterations(span, total, told):
+    assert told in rendered(report(finding(iterations=span), iterations=total))

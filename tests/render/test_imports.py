@@ -1,0 +1,20 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+
+@pytest.mark.parametrize(
+    ("module", "absent"),
+    [
+        ("json_report", {"torch", "jsonschema", "rich"}),
+        ("console", {"torch", "jsonschema", "rich.markdown", "msgspec"}),
+        ("catalogue", {"torch", "jsonschema", "rich.markdown", "msgspec"}),
+    ],
+)
+def test_a_reporter_imports_no_more_than_it_needs(module, absent):
+    code = f"import sys, gradaudit.render.{module}; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert not absent & set(done.stdout.split())

@@ -67,6 +67,7 @@ def _finding(
     yield from _header(finding, paper)
     if finding.severity == "note":
         yield from _place(finding.location, margin, paper)
+        yield from _fact("", facts, margin, paper)
     else:
         yield from _excerpt(finding.location, margin, SEVERITY_COLOURS[finding.severity], paper)
         yield from _fact("", facts, margin, paper)
@@ -167,9 +168,12 @@ def _iterations(span: Span | None, total: int) -> str:
     """Say in how many iterations it was seen, and in which, unless that was all of them."""
     if span is None:
         return ""
-    of = f" of {total:,}" if total >= span.count else ""
-    which = "" if span.count == total else f" ({span.first:,} to {span.last:,})"
-    return f"in {span.count:,}{of} iterations{which}"
+    share = f"{span.count:,} of " if total >= span.count else ""
+    seen = f"in {share}{_count(max(total, span.count), 'iteration')}"
+    if span.count == total:
+        return seen
+    last = "" if span.last == span.first else f" to {span.last:,}"
+    return f"{seen} ({span.first:,}{last})"
 
 
 def _line_of(location: Location) -> str:
@@ -199,13 +203,13 @@ def _split(location: Location) -> tuple[str, str, str]:
 
 
 def _failure(run: Run, paper: Paper) -> Iterator[Text]:
-    """Name the exception that ended the script; the report may be read long after its traceback."""
+    """Name the exception that ended it; the report may be read long after the traceback."""
     if run.exception is None:
         return
     what = ": ".join(filter(None, (run.exception.type, one_line(run.exception.message))))
     where = run.exception.location
     told = f"{what} ({_path_line_column(where)})" if where else what
-    yield from hanging(Text("the script failed: ", "red"), paper.head(told, 240), paper)
+    yield from hanging(Text("it ended with: ", "red"), paper.head(told, 240), paper)
 
 
 def _pointer(findings: Sequence[Finding], paper: Paper) -> Iterator[Text]:

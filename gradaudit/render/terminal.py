@@ -1,7 +1,8 @@
 """What a stream can show: its width, its characters, its colours.
 
 Everything that a report quotes (names, paths, source lines, messages of exceptions) was written by
-somebody else and goes through :meth:`Paper.clean` before it is printed.
+somebody else: it goes through :meth:`Paper.clean`, and is printed as ``Text``, never as a string,
+in which rich would look for markup.
 """
 
 from __future__ import annotations
@@ -84,14 +85,7 @@ def paper_of(stream: TextIO) -> Paper:
 
 def console_on(stream: TextIO) -> Console:
     """Make the console that knows whether `stream` takes colours (NO_COLOR, TERM and the like)."""
-    return Console(
-        file=stream,
-        theme=_THEME,
-        markup=False,
-        highlight=False,
-        emoji=False,
-        force_jupyter=False,
-    )
+    return Console(file=stream, theme=_THEME, force_jupyter=False)
 
 
 def put(stream: TextIO, renderables: Iterable[RenderableType], paper: Paper) -> None:

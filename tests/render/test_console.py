@@ -79,6 +79,13 @@ def test_it_fits_other_terminals(name, columns, monkeypatch):
             assert cell_len(line) <= widest, line
 
 
+def test_no_terminal_is_taken_to_be_slimmer_than_40_columns(monkeypatch):
+    monkeypatch.setenv("COLUMNS", "40")
+    at_40 = rendered(SAMPLES["many"], Terminal())
+    monkeypatch.setenv("COLUMNS", "1")
+    assert rendered(SAMPLES["many"], Terminal()) == at_40
+
+
 def test_source_lines_keep_the_colour_of_the_terminal():
     text = rendered(SAMPLES["many"], Terminal())
     assert "\x1b[0m z = \x1b[1mself.encoder" in text
@@ -105,8 +112,10 @@ def test_nothing_hostile_gets_through():
 
 
 def test_the_loudest_come_first():
-    severities = re.findall(r"^(error|warning|note)\[", rendered(SAMPLES["many"]), re.MULTILINE)
-    assert severities == ["error", "warning", "note"]
+    quiet, loud = finding(rule="GA102", severity="note"), finding(rule="GA401")
+    middle = finding(rule="GA305", severity="warning")
+    text = rendered(report(quiet, loud, middle))
+    assert re.findall(r"^\w+\[(\w+)\]", text, re.MULTILINE) == ["GA401", "GA305", "GA102"]
 
 
 @pytest.mark.parametrize(
@@ -144,6 +153,8 @@ def test_a_long_line_is_cut_around_the_expression(before, after):
     [
         (Span(0, 119, 120), 120, "in 120 of 120 iterations\n"),
         (Span(40, 119, 80), 120, "in 80 of 120 iterations (40 to 119)\n"),
+        (Span(7, 7, 1), 120, "in 1 of 120 iterations (7)\n"),
+        (Span(0, 0, 1), 1, "in 1 of 1 iteration\n"),
         (Span(0, 2, 3), 0, "in 3 iterations (0 to 2)\n"),
     ],
 )

@@ -86,6 +86,7 @@ def test_the_layout_is_for_readers():
     assert text.endswith("}\n")
     assert '\n "tool": {"name": "gradaudit", "version": "0.1.0"},\n' in text
     assert '\n   "timeline": [{"first": 0, "last": 119, "state": "fresh", ' in text
+    assert '\n    {"message": "it is cut here", "location": {"path": "train.py", ' in text
     assert "梯度" in text
 
 

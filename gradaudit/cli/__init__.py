@@ -1,0 +1,1 @@
+"""The command line: parse, ask, hand over.  One module per command; ``app`` is the entry."""

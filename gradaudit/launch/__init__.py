@@ -1,0 +1,18 @@
+"""Become ``python script.py`` or ``python -m module``, and nothing else.
+
+``session`` composes the others; each of them holds one idea:
+
+``request``       what the user asked for, and ``RequestError``: why it cannot be done
+``surroundings``  the interpreter as it was before the script could change it
+``target``        a script or a module, and how it becomes ``__main__``
+``installed``     is there a torch to audit, without importing it
+``imports``       a call right after the script's own ``import torch``
+``watch``         the recorder's life: none, begun, finished
+``interpreter``   what the interpreter does when a program ends, in its order
+``tracebacks``    no frame of ours in anything that is shown
+``failure``       the exception that ended the script, as the report tells it
+``ending``        how the script ended
+``signals``       dying of SIGTERM and SIGHUP, but not without a report
+``exits``         ``os._exit``, but not without a report
+``output``        where the report goes: a stderr of our own, and a file replaced at once
+"""

@@ -1,0 +1,28 @@
+"""``gradaudit explain``: one rule in full."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from gradaudit.cli.refusal import refuse
+
+EXAMPLES = """\b
+Examples:
+    gradaudit explain GA201
+    gradaudit explain missing-zero-grad
+"""
+
+
+def explain(
+    rule: Annotated[str, typer.Argument(metavar="RULE", help="A rule's code or name.")],
+) -> None:
+    """Explain a rule: what it finds, why it matters, and how to mend it."""
+    from gradaudit.render.catalogue import UnknownRule, render_explanation
+
+    try:
+        render_explanation(rule, sys.stdout)
+    except UnknownRule as unknown:
+        refuse(unknown)

@@ -1,0 +1,91 @@
+"""``gradaudit run``: our options, then the target; everything behind it belongs to the script.
+
+``-m`` is a plain switch here.  So the module's name is the first word that is no option, just as
+a script's path is, and options end at the first such word (``allow_interspersed_args=False``):
+in ``run -m pkg.train --lr 3`` the ``--lr`` is the module's own.
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import Annotated
+
+import typer
+
+
+class FailOn(str, Enum):
+    """The quietest severity that makes ``run`` exit with 1."""
+
+    error = "error"
+    warning = "warning"
+    note = "note"
+    never = "never"
+
+
+def _positive(seconds: float | None) -> float | None:
+    if seconds is not None and not seconds > 0:
+        raise typer.BadParameter(f"{seconds:g} is not in the range x>0.")
+    return seconds
+
+
+EXAMPLES = """\b
+Examples:
+    gradaudit run train.py --lr 0.1
+    gradaudit run --max-iterations 20 --json report.json train.py
+    gradaudit run -m project.train --epochs 1
+
+\b
+Exit code: the script's own when it is not 0; else 1 when a finding reaches --fail-on;
+2 when there was nothing to audit or the command line is wrong; else 0.
+"""
+
+
+def run(
+    context: typer.Context,
+    *,
+    target: Annotated[
+        str, typer.Argument(metavar="SCRIPT", help="The training script, or with -m a module.")
+    ],
+    args: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="ARGS", help="What the script is given, options included."),
+    ] = None,
+    module: Annotated[
+        bool, typer.Option("-m", "--module", help="Run a module, as 'python -m' does.")
+    ] = False,
+    json: Annotated[
+        str | None, typer.Option("--json", metavar="PATH", help="Write the report to a JSON file.")
+    ] = None,
+    max_iterations: Annotated[
+        int | None,
+        typer.Option(metavar="N", min=1, help="Stop the training after N iterations."),
+    ] = None,
+    max_seconds: Annotated[
+        float | None,
+        typer.Option(metavar="S", callback=_positive, help="Stop the training after S seconds."),
+    ] = None,
+    fail_on: Annotated[
+        FailOn, typer.Option(help="Exit with 1 on findings as severe as this, or more.")
+    ] = FailOn.error,
+    quiet: Annotated[
+        bool,
+        typer.Option("-q", "--quiet", help="Print no report unless --fail-on makes the run fail."),
+    ] = False,
+) -> None:
+    """Run a training script and report on its gradients.
+
+    The script needs no change.  Its output stays its own: the report goes to stderr.  Our options
+    come before SCRIPT; whatever comes behind it is the script's.
+    """
+    from gradaudit.launch.request import RunRequest
+    from gradaudit.model.run import Limits
+
+    context.obj["request"] = RunRequest(
+        target=target,
+        module=module,
+        args=tuple(args or ()),
+        json=json,
+        limits=Limits(max_iterations, max_seconds),
+        fail_on=fail_on.value,
+        quiet=quiet,
+    )

@@ -1,0 +1,113 @@
+"""The interpreter as it was before the script could change it.
+
+Two programs share one process here, and each would spoil the other's imports:
+
+* *Ours must not show in theirs.*  What we import before the script runs is little: typer, which
+  is taken out of ``sys.modules`` again once the command line is parsed, and modules of the
+  standard library.  Those stay: a second copy of ``threading`` or ``enum`` would do more harm
+  than a first that came early.  So a script beside which lies a file called ``inspect.py`` gets
+  the library's, as it does under any tool that runs scripts.
+* *Theirs must not show in ours.*  rich, msgspec, the rules and the renderers are imported when
+  the script is over, under ``restored()``: the import path, finders and builtins of before, and
+  without whatever the script keeps in ``sys.modules`` under a name that we need (its own
+  ``rich.py``, say).  Importing them earlier would be safe too, but would delay the script's
+  first line and leave more of us in its ``sys.modules``.
+"""
+
+# os.path, not pathlib: file names stay as the interpreter has them.
+# ruff: noqa: PTH109, PTH120
+
+from __future__ import annotations
+
+import builtins
+import os
+import sys
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from types import ModuleType
+from typing import Any
+
+#: What the end of a run imports from outside the standard library, and what that imports.
+_THIRD_PARTY = frozenset(
+    {"markdown_it", "mdurl", "msgspec", "pygments", "rich", "typing_extensions"}
+)
+
+
+def path_is_safe() -> bool:
+    """Whether the interpreter was told to put no directory of the program on ``sys.path``."""
+    return bool(getattr(sys.flags, "safe_path", False) or sys.flags.isolated)
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """A picture of the interpreter, to come back to."""
+
+    path: tuple[str, ...]
+    meta_path: tuple[Any, ...]
+    builtins: dict[str, object]
+    modules: frozenset[str]
+    cwd: str
+
+    @classmethod
+    def take(cls) -> Surroundings:
+        """Take the picture, without the directory that the interpreter put first for *us*."""
+        if not path_is_safe():
+            del sys.path[0]
+        return cls(
+            path=tuple(sys.path),
+            meta_path=tuple(sys.meta_path),
+            builtins=dict(vars(builtins)),
+            modules=frozenset(sys.modules),
+            cwd=_cwd(),
+        )
+
+    def forget_imports(self) -> None:
+        """Take what was imported since, and is not the standard library's, out of sight."""
+        for name in set(sys.modules) - self.modules:
+            root = name.partition(".")[0]
+            if root != "gradaudit" and root not in sys.stdlib_module_names:
+                del sys.modules[name]
+
+    @contextmanager
+    def restored(self) -> Iterator[None]:
+        """Import and render as if the script had never been: for the time of the block."""
+        path, meta_path, changed = sys.path, sys.meta_path, dict(vars(builtins))
+        hidden = {name: sys.modules.pop(name) for name in self._impostors()}
+        sys.path, sys.meta_path = list(self.path), list(self.meta_path)
+        vars(builtins).update(self.builtins)
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                yield
+        finally:
+            vars(builtins).update(changed)
+            sys.path, sys.meta_path = path, meta_path
+            sys.modules.update(hidden)
+
+    def _impostors(self) -> list[str]:
+        """List the loaded modules with a name we need, from a place that was not on our path."""
+        needed = sys.stdlib_module_names | _THIRD_PARTY
+        strangers = {
+            name
+            for name, module in list(sys.modules.items())
+            if name in needed and not self._would_find(module)
+        }
+        return [name for name in sys.modules if name.partition(".")[0] in strangers]
+
+    def _would_find(self, module: ModuleType | None) -> bool:
+        file = getattr(module, "__file__", None)
+        if not isinstance(file, str):
+            return module is not None
+        directory, base = os.path.split(file)
+        if base.startswith("__init__."):
+            directory = os.path.dirname(directory)
+        return directory in self.path
+
+
+def _cwd() -> str:
+    try:
+        return os.getcwd()
+    except FileNotFoundError:
+        return ""

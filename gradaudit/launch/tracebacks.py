@@ -1,0 +1,53 @@
+"""No frame of ours in anything that is shown.
+
+Frames of this package stand beneath the script's first line, and, where an observer wraps a
+function of torch, between the user's lines and torch's.  Plain Python shows neither.
+"""
+
+# os.path, not pathlib: file names stay as the interpreter has them.
+# ruff: noqa: PTH100, PTH118, PTH120
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from types import TracebackType
+
+_PACKAGE = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "")
+
+
+def is_ours(filename: str) -> bool:
+    """Whether a code object's file belongs to gradaudit itself."""
+    return filename.startswith(_PACKAGE)
+
+
+def remove_our_frames(error: BaseException) -> None:
+    """Unlink our frames from an exception and from every exception it is displayed with."""
+    todo, seen = [error], set()
+    while todo:
+        current = todo.pop()
+        if id(current) not in seen:
+            seen.add(id(current))
+            current.__traceback__ = _unlinked(current.__traceback__)
+            todo.extend(_neighbours(current))
+
+
+def entries(traceback: TracebackType | None) -> Iterator[TracebackType]:
+    """Walk the links of a traceback, from the outermost frame to the innermost."""
+    while traceback is not None:
+        yield traceback
+        traceback = traceback.tb_next
+
+
+def _unlinked(traceback: TracebackType | None) -> TracebackType | None:
+    kept = [link for link in entries(traceback) if not is_ours(link.tb_frame.f_code.co_filename)]
+    for link, following in zip(kept, [*kept[1:], None], strict=True):
+        if link.tb_next is not following:
+            link.tb_next = following
+    return kept[0] if kept else None
+
+
+def _neighbours(error: BaseException) -> Iterator[BaseException]:
+    members = getattr(error, "exceptions", ())  # an ExceptionGroup's, from 3.11 on
+    candidates = (error.__cause__, error.__context__, *(members if type(members) is tuple else ()))
+    return (other for other in candidates if isinstance(other, BaseException))

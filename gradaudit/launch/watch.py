@@ -1,0 +1,51 @@
+"""The recorder's life: none until the script imports torch, then begun, in the end finished."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from gradaudit.launch.imports import AfterImport
+from gradaudit.model.run import Limits
+
+if TYPE_CHECKING:
+    from gradaudit.observe.recorder import Recorder
+
+
+class Watch:
+    """Begins the recorder when torch has been imported; ``broken`` hears why it could not."""
+
+    def __init__(self, limits: Limits, broken: Callable[[Exception], None]) -> None:
+        self._limits = limits
+        self._broken = broken
+        self._owner = os.getpid()
+        self._hook = AfterImport("torch", self._begin)
+        self.recorder: Recorder | None = None
+
+    @property
+    def torch_was_imported(self) -> bool:
+        """Whether there was anything to record, recorded or not."""
+        return self._hook.fired or "torch" in sys.modules
+
+    def arm(self) -> None:
+        """Wait for the import."""
+        self._hook.arm()
+
+    def disarm(self) -> None:
+        """Wait no more."""
+        self._hook.disarm()
+
+    def _begin(self) -> None:
+        if os.getpid() != self._owner:
+            return
+        try:
+            from gradaudit.observe.recorder import Recorder
+
+            main_file = getattr(sys.modules.get("__main__"), "__file__", None)
+            recorder = Recorder(self._limits, main_file=main_file)
+            recorder.install()
+            self.recorder = recorder
+        except Exception as error:  # the training goes on, whatever breaks in us
+            self._broken(error)

@@ -142,7 +142,9 @@ class _Session:
         if recorder is None and self._watch.torch_was_imported:
             self._say("This run was not recorded, so there is no report.")
             return UNUSABLE
-        report = assemble(recorder and recorder.finish(), self._facts(ending))
+        report = assemble(
+            None if recorder is None else recorder.finish(), self._facts(ending)
+        )
         saved = self._save(report)
         if recorder is None:
             when = "ended before it imported" if ending.code else "never imported"

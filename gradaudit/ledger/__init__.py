@@ -1,0 +1,8 @@
+"""Events become lives: a pure fold, constant memory per parameter in a steady run, stdlib only.
+
+``life``      what happened to one gradient, as a small state machine with tallies
+``cohorts``   parameters that lived alike so far share one life; an event splits, never copies
+``cycle``     where one training iteration ends and the next begins
+``evidence``  what the probe found out about single leaves, for those that starve
+``ledger``    the fold itself
+"""

@@ -2,19 +2,321 @@
 
 from __future__ import annotations
 
-from gradaudit.model.run import Limits
+import os
+import sys
+import threading
+from collections.abc import Callable, Hashable, Iterator, Sequence
+from contextlib import contextmanager
+from time import monotonic, perf_counter
+from types import FrameType
+from typing import Any
+
+import torch
+from torch.optim import Optimizer
+from torch.utils.hooks import RemovableHandle
+
+from gradaudit.ledger.ledger import Ledger
+from gradaudit.ledger.recording import Recording
+from gradaudit.model import events as ev
+from gradaudit.model.report import Gap
+from gradaudit.model.run import Limits, TrainingStopped
+from gradaudit.model.sites import Site
+from gradaudit.observe.book import Book
+from gradaudit.observe.engine import watch_engine
+from gradaudit.observe.graph import leaves_below
+from gradaudit.observe.modules import watch_registrations
+from gradaudit.observe.optimizers import Optimizers, watch_optimizers
+from gradaudit.observe.patches import Patches
+from gradaudit.observe.probe import Probe
+from gradaudit.observe.sites import SiteBook, UserCode
+from gradaudit.observe.source import SourceBook
+from gradaudit.observe.watch import Watch
 
 
 class Recorder:
-    """Watches one run.  STUB, being written."""
+    """Watches one run.
+
+    Every entry from torch comes through a method of this class: it keeps the audit's own clock,
+    stays out of other threads and of forked children, and turns whatever breaks inside the audit
+    into a gap of the report.
+    """
 
     def __init__(self, limits: Limits, *, main_file: str | None) -> None:
-        self.limits = limits
-        self.main_file = main_file
+        self._limits = limits
+        self._sources = SourceBook()
+        self._sites = SiteBook(UserCode(main_file), self._sources, os.getcwd())
+        self.ledger = Ledger()
+        self._watch = Watch(self.ledger, self._sites)
+        self._optimizers = Optimizers(self._watch, self._sites)
+        self._book = Book(self._watch, self._optimizers, self._sites)
+        self._probe = Probe(self._watch, self._sites, self._gap, self._frame_returns)
+        self._patches = Patches()
+        self._hooks: list[RemovableHandle] = []
+        self._gaps: dict[str, str] = {}
+        self._seconds = 0.0
+        self._thread: int | None = None
+        self._depth = 0
+        self._began = monotonic()
+        self._recording: Recording | None = None
+        self._off = True
+
+    # -- the life of the recorder ------------------------------------------------------------------
 
     def install(self) -> None:
         """Put every observer in place; called once, right after torch was imported."""
+        self._off = False
+        watch_engine(self._patches, self)
+        self._hooks += watch_optimizers(self._patches, self)
+        self._hooks += watch_registrations(self._registered)
+        self._patches.replace(torch, "compile", self._compile(torch.compile))
+        os.register_at_fork(after_in_child=self._leave_child_alone)
+        self._probe.begin()
 
-    def finish(self) -> object:
+    def finish(self) -> Recording:
         """Take every observer away again and hand over what was seen.  Idempotent."""
-        return None
+        if self._recording is None:
+            with self._inside("the end of the run"):
+                self._last_look()
+            self._uninstall()
+            self.ledger.close()
+            self._recording = self._book.recording(
+                probe=self._probe,
+                gaps=tuple(Gap(what, why) for what, why in self._gaps.items()),
+                audit_seconds=self._seconds + self._probe.seconds,
+            )
+        return self._recording
+
+    def _last_look(self) -> None:
+        if self._off:
+            return
+        with torch._C.DisableTorchFunction():
+            self._optimizers.refresh_all()
+            self._watch.point(("end",))
+            self._probe.tell_entered()
+            self._probe.tell_losses_left()
+            self._book.look(sys._getframe(1), last=True)
+
+    def _uninstall(self) -> None:
+        self._off = True
+        self._probe.end(sys._getframe(1))
+        for hook in self._hooks:
+            hook.remove()
+        self._patches.undo()
+
+    def _leave_child_alone(self) -> None:
+        """A forked child (a DataLoader's worker, say) is not audited and pays nothing for it."""
+        if not self._off:
+            self._uninstall()
+
+    # -- care ----------------------------------------------------------------------------------------
+
+    def _gap(self, what: str, why: str) -> None:
+        self._gaps.setdefault(what, why)
+
+    @contextmanager
+    def _inside(self, what: str) -> Iterator[None]:
+        """The audit at work: its time is counted, its failures become gaps."""
+        began = perf_counter()
+        try:
+            yield
+        except TrainingStopped:
+            raise
+        except Exception as error:  # noqa: BLE001 - told as a gap; the training goes on
+            if what not in self._gaps and sys.__stderr__ is not None:
+                sys.__stderr__.write(
+                    f"gradaudit: the audit failed in {what} ({type(error).__name__}: {error}); "
+                    "the training goes on\n"
+                )
+            self._gap(what, f"the audit failed inside: {type(error).__name__}: {error}")
+        finally:
+            self._seconds += perf_counter() - began
+
+    def _mine(self) -> bool:
+        """Whether this thread is the one that trains; others are not followed."""
+        if self._off:
+            return False
+        current = threading.get_ident()
+        if self._thread is None:
+            self._thread = current
+            if not self._probe.mode.own_thread:
+                self._gap("the dataflow", "the training runs in a thread other than the main one")
+        elif self._thread != current:
+            self._gap("training in other threads", "only the thread that trained first is followed")
+            return False
+        return True
+
+    def _check_limits(self, key: Hashable) -> None:
+        """Stop where a new iteration would begin beyond the limit."""
+        limits = self._limits
+        if limits.max_seconds is not None and monotonic() - self._began > limits.max_seconds:
+            raise TrainingStopped(f"--max-seconds {limits.max_seconds:g} reached")
+        if (
+            limits.max_iterations is not None
+            and self.ledger.iterations >= limits.max_iterations
+            and self.ledger.would_begin_iteration(key)
+        ):
+            raise TrainingStopped(f"--max-iterations {limits.max_iterations} reached")
+
+    # -- backward ------------------------------------------------------------------------------------
+
+    def backward_enters(
+        self, roots: Sequence[Any], frame: FrameType, *, accumulates: bool
+    ) -> Callable[[bool], None] | None:
+        """See :class:`gradaudit.observe.engine.BackwardListener`."""
+        if not self._mine():
+            return None
+        if self._depth:
+            return None  # from inside a backward: part of it (reentrant checkpoints)
+        site = self._sites.here(frame)
+        if site is None:
+            self._gap("a backward", "no line of the user's own code was on the stack")
+            return None
+        finish: Callable[[bool], None] | None = None
+        self._probe.arm(frame)
+        with self._inside("a backward"), torch._C.DisableTorchFunction():
+            if accumulates:
+                self._check_limits(("backward", site))
+                finish = self._begin_backward(roots, frame, site)
+            else:
+                self._probe.dataflow.backpropagated(
+                    self._probe.dataflow.source(root)
+                    for root in roots if not self._probe.over and isinstance(root, torch.Tensor)
+                )
+                self._watch.tell(ev.Differentiated(site))
+        return finish
+
+    def _begin_backward(
+        self, roots: Sequence[Any], frame: FrameType, site: Site
+    ) -> Callable[[bool], None]:
+        tensors = [root for root in roots if isinstance(root, torch.Tensor)]
+        probing = self._watch.probing
+        meant = None
+        if probing:
+            for leaf in leaves_below(tensors):
+                self._watch.follow(leaf)
+            self._optimizers.refresh_all()
+            self._book.look(frame)
+            meant = self._probe.backward_begins(tensors)
+        grad_mode_off = None if torch.is_grad_enabled() else self._probe.switch(frame)
+        root = self._sites.root_text(frame) if probing else None
+        self._watch.backward_begins(site)
+        self._depth += 1
+
+        def finish(failed: bool) -> None:
+            self._depth -= 1
+            with self._inside("a backward"), torch._C.DisableTorchFunction():
+                deposited = self._watch.backward_ends(
+                    site, root, failed=failed, grad_mode_off=grad_mode_off
+                )
+                if meant is not None:
+                    self._probe.backward_ends(site, meant, deposited)
+                self._probe.consider_ending()
+
+        return finish
+
+    # -- optimizers ----------------------------------------------------------------------------------
+
+    def optimizer_built(self, optimizer: Optimizer, frame: FrameType) -> None:
+        """See :class:`gradaudit.observe.optimizers.OptimizerListener`."""
+        if not self._off:
+            with self._inside("the construction of an optimizer"):
+                self._optimizers.built(optimizer, frame)
+
+    def step_enters(self, optimizer: Optimizer, frame: FrameType, *, closure: bool) -> None:
+        """A step without closure applies what is there now; its own calls are not followed."""
+        if not self._mine():
+            return
+        if not closure:
+            self._step(optimizer, frame)
+            self._pause()
+
+    def step_leaves(self, optimizer: Optimizer, frame: FrameType, *, closure: bool) -> None:
+        """A step with a closure has applied what the closure's backwards left."""
+        if not self._mine():
+            return
+        if closure:
+            self._step(optimizer, frame)
+        else:
+            self._probe.mode.paused = 0
+        if not self._depth:
+            self._probe.safe_moment()
+
+    def _pause(self) -> None:
+        self._probe.mode.paused = 1
+
+    def _step(self, optimizer: Optimizer, frame: FrameType) -> None:
+        site = self._sites.here(frame)
+        if site is None:
+            self._gap("a step", "no line of the user's own code was on the stack")
+            return
+        self._probe.arm(frame)
+        with self._inside("a step"), torch._C.DisableTorchFunction():
+            known = self._optimizers.find(optimizer, frame)
+            self._check_limits(("step", site, known.number))
+            if self._watch.probing:
+                self._book.look(frame)
+                self._probe.tell_entered()
+                self._probe.tell_losses_left()
+            self._watch.step(site, known.number, known.members)
+
+    def zero_grad_enters(
+        self, owner: Optimizer | torch.nn.Module, frame: FrameType, *, to_none: bool
+    ) -> Callable[[], None] | None:
+        """See :class:`gradaudit.observe.optimizers.OptimizerListener`."""
+        if not self._mine():
+            return None
+        site = self._sites.here(frame)
+        if site is None:
+            return None
+        finish: Callable[[], None] | None = None
+        self._probe.arm(frame)
+        with self._inside("zero_grad"), torch._C.DisableTorchFunction():
+            if isinstance(owner, Optimizer):
+                targets = self._optimizers.find(owner, frame).members
+            else:
+                targets = self._watch.leaves.members(
+                    self._watch.follow(parameter) for parameter in owner.parameters()
+                )
+            self._check_limits(("clear", site, targets))
+            held = self._watch.zero_grad_begins(site, targets)
+            paused, self._probe.mode.paused = self._probe.mode.paused, 1
+
+            def done() -> None:
+                self._probe.mode.paused = paused
+                with self._inside("zero_grad"), torch._C.DisableTorchFunction():
+                    self._watch.zero_grad_ends(site, targets, held, to_none=to_none)
+                if not self._depth:
+                    self._probe.safe_moment()
+
+            finish = done
+        return finish
+
+    # -- modules, frames, compilation ----------------------------------------------------------------
+
+    def _registered(
+        self, module: torch.nn.Module, name: str, parameter: torch.Tensor, frame: FrameType
+    ) -> None:
+        if self._off:
+            return
+        with self._inside("the registration of a parameter"), torch._C.DisableTorchFunction():
+            leaf = self._watch.leaves.learn(parameter, self._sites.here(frame))
+            leaf.owner, leaf.attribute = leaf.owner or type(module).__name__, name
+
+    def _frame_returns(self, frame: FrameType) -> None:
+        with self._inside("a name"), torch._C.DisableTorchFunction():
+            self._book.frame_returns(frame)
+
+    def _compile(self, original: Callable[..., Any]) -> Callable[..., Any]:
+        """Under a function mode torch.compile captures other graphs (torch 2.13): stand aside."""
+        recorder = self
+
+        def compile(*args: Any, **kwargs: Any) -> Any:  # noqa: A001, ANN401 - torch's own name
+            if not recorder._off:
+                recorder._probe.stand_aside(
+                    "torch.compile is used, and compiled regions must not be disturbed"
+                )
+            return original(*args, **kwargs)
+
+        compile.__dict__.update(vars(original))
+        compile.__doc__ = original.__doc__
+        return compile

@@ -1,0 +1,268 @@
+"""The fold: events in, lives out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass, field
+from typing import Any
+
+from gradaudit.ledger.cohorts import Cohorts
+from gradaudit.ledger.cycle import Cycle
+from gradaudit.ledger.evidence import KEPT, Evidence
+from gradaudit.ledger.life import Life
+from gradaudit.model import events as ev
+from gradaudit.model.events import Event, Members
+from gradaudit.model.sites import Site
+
+NOBODY: Members = frozenset()
+
+
+@dataclass(slots=True, eq=False)
+class OptimizerRecord:
+    """What is known of one optimizer.  ``members`` are all it ever had."""
+
+    site: Site | None
+    members: Members
+    groups: tuple[Members, ...] = ()
+    steps: int = 0
+    step_sites: dict[Site, int] = field(default_factory=dict)
+
+
+@dataclass(slots=True, eq=False)
+class BackwardRecord:
+    """What is known of the backwards of one call site."""
+
+    site: Site
+    root: str | None
+    count: int = 0
+    failed: int = 0
+    grad_mode_off: Site | None = None
+
+
+class Ledger:
+    """Lives of all leaves, folded from events one by one.
+
+    Memory depends on how many leaves, sites and different patterns of life there are; it does not
+    grow with the iterations of a steady run.
+    """
+
+    def __init__(self) -> None:
+        self.cycle = Cycle()
+        self.cohorts = Cohorts()
+        self.evidence: dict[int, Evidence] = {}
+        self.optimizers: dict[int, OptimizerRecord] = {}
+        self.backwards: dict[Site, BackwardRecord] = {}
+        #: how often each kind of event happened at each site
+        self.counts: dict[tuple[str, Site], int] = {}
+        #: reads of None from tensors that are no leaves
+        self.non_leaf_reads: list[ev.NoneRead] = []
+        self.backward_calls = 0
+        self.optimizer_steps = 0
+        self.zero_grad_calls = 0
+        self._closed = False
+        self._open = False
+        self._handlers: dict[type, Callable[[Any], None]] = {
+            ev.LeafSeen: self._leaf_seen,
+            ev.RequiresGradSet: self._requires_grad_set,
+            ev.FreezeMisspelt: self._freeze_misspelt,
+            ev.OptimizerSeen: self._optimizer_seen,
+            ev.Backward: self._backward,
+            ev.Differentiated: self._differentiated,
+            ev.Assigned: self._assigned,
+            ev.Cleared: self._cleared,
+            ev.ZeroGradCalled: self._zero_grad_called,
+            ev.Stepped: self._stepped,
+            ev.Updated: self._updated,
+            ev.Rescaled: self._rescaled,
+            ev.GradRead: self._grad_read,
+            ev.NoneRead: self._none_read,
+            ev.Entered: self._entered,
+            ev.Severed: self._severed,
+            ev.LossLeft: self._loss_left,
+        }
+
+    # -- the fold ------------------------------------------------------------------------------
+
+    def feed(self, event: Event) -> None:
+        """Take in the next event."""
+        self._handlers[type(event)](event)
+
+    def close(self) -> None:
+        """The run is over: end the iteration that was under way.  Idempotent."""
+        if not self._closed:
+            self._closed = True
+            if self._open:
+                self.cohorts.close(self.cycle.index)
+
+    @property
+    def iterations(self) -> int:
+        """Iterations seen so far, the one under way included."""
+        return self.cycle.index + 1 if self._open else 0
+
+    def would_begin_iteration(self, key: Hashable) -> bool:
+        """Whether an event of this key, if it happened now, would begin a new iteration."""
+        cycle = self.cycle
+        return cycle.begins_anew(key) or (self._counts_passes(key) and cycle.repeats(key))
+
+    def life(self, leaf: int) -> Life:
+        """The life of one leaf."""
+        return self.cohorts[leaf]
+
+    # -- iterations ----------------------------------------------------------------------------
+
+    def _counts_passes(self, key: Hashable) -> bool:
+        """Without any step, and none to be expected, a pass of the backward is an iteration."""
+        return (
+            not self.cycle.stepped
+            and not self.optimizers
+            and isinstance(key, tuple)
+            and key[0] == "backward"
+        )
+
+    def _happens(self, key: Hashable) -> None:
+        if self.would_begin_iteration(key):
+            self.cohorts.close(self.cycle.index)
+            self.cycle.advance()
+        self._open = True
+        self.cycle.note(key)
+
+    def _settle(self) -> None:
+        if not self.cycle.stepped:
+            self.cycle.stepped = True
+            if self.cycle.index:
+                self.cycle.restart()
+                for cohort in self.cohorts:
+                    cohort.life.forget_timeline()
+        self.cycle.settle()
+
+    def _count(self, kind: str, site: Site | None) -> None:
+        if site is not None:
+            key = (kind, site)
+            self.counts[key] = self.counts.get(key, 0) + 1
+
+    # -- one method per event --------------------------------------------------------------------
+
+    def _leaf_seen(self, event: ev.LeafSeen) -> None:
+        if event.leaf not in self.evidence:
+            self.evidence[event.leaf] = Evidence(event.kind, event.requires_grad, event.created)
+            self.cohorts.add(
+                event.leaf, frozen=not event.requires_grad, iteration=self.cycle.index
+            )
+
+    def _requires_grad_set(self, event: ev.RequiresGradSet) -> None:
+        for leaf in event.members:
+            known = self.evidence[leaf]
+            known.requires_grad = event.value
+            if event.value:
+                known.thawed_at = event.site
+            else:
+                known.frozen_at = event.site
+        for cohort in self.cohorts.select(event.members):
+            cohort.life.frozen = not event.value
+
+    def _freeze_misspelt(self, event: ev.FreezeMisspelt) -> None:
+        for leaf in event.members:
+            self.evidence[leaf].misspelt = event
+
+    def _optimizer_seen(self, event: ev.OptimizerSeen) -> None:
+        known = self.optimizers.get(event.optimizer)
+        if known is None:
+            self.optimizers[event.optimizer] = OptimizerRecord(
+                event.site, event.members, event.groups
+            )
+        else:
+            known.members = known.members | event.members
+            known.groups = event.groups
+
+    def _backward(self, event: ev.Backward) -> None:
+        self._happens(("backward", event.site))
+        self.backward_calls += 1
+        self._count("backward", event.site)
+        record = self.backwards.get(event.site)
+        if record is None:
+            record = self.backwards[event.site] = BackwardRecord(event.site, event.root)
+        record.count += 1
+        record.failed += event.failed
+        record.grad_mode_off = event.grad_mode_off or record.grad_mode_off
+        iteration = self.cycle.index
+        for cohort in self.cohorts.select(event.deposited):
+            cohort.life.deposit(event.site, iteration)
+
+    def _differentiated(self, event: ev.Differentiated) -> None:
+        self._count("autograd.grad", event.site)
+
+    def _assigned(self, event: ev.Assigned) -> None:
+        self._count("assign", event.site)
+        for cohort in self.cohorts.select(event.members):
+            cohort.life.assign()
+
+    def _cleared(self, event: ev.Cleared) -> None:
+        self._happens(("clear", event.site, event.targets))
+        if event.by_hand:
+            self._count("clear", event.site)
+        for cohort in self.cohorts.select(event.members):
+            cohort.life.clear(event.site, self.cycle.index, by_hand=event.by_hand)
+
+    def _zero_grad_called(self, event: ev.ZeroGradCalled) -> None:
+        self._happens(("clear", event.site, event.targets))
+        self.zero_grad_calls += 1
+        self._count("zero_grad", event.site)
+
+    def _stepped(self, event: ev.Stepped) -> None:
+        self._happens(("step", event.site, event.optimizer))
+        self.optimizer_steps += 1
+        self._count("step", event.site)
+        record = self.optimizers[event.optimizer]
+        record.steps += 1
+        record.step_sites[event.site] = record.step_sites.get(event.site, 0) + 1
+        iteration = self.cycle.index
+        empty = [
+            cohort.life
+            for cohort in self.cohorts.select(event.present)
+            if not cohort.life.apply(iteration)
+        ]
+        empty += [cohort.life for cohort in self.cohorts.select(event.missing)]
+        whole = len(empty) == len(self.cohorts.select(event.present)) + len(
+            self.cohorts.select(event.missing)
+        )
+        for life in empty:
+            life.step_without(event.site, iteration, whole=whole)
+        self._settle()
+
+    def _updated(self, event: ev.Updated) -> None:
+        self._happens(("update", event.site))
+        self._count("update", event.site)
+        iteration = self.cycle.index
+        for cohort in self.cohorts.select(event.members):
+            if cohort.life.apply(iteration):
+                cohort.life.updated.add_at(iteration, event.site)
+        self._settle()
+
+    def _rescaled(self, event: ev.Rescaled) -> None:
+        self._count("clip" if event.clipped else "rescale", event.site)
+        for cohort in self.cohorts.select(event.members):
+            cohort.life.rescale(clipped=event.clipped)
+
+    def _grad_read(self, event: ev.GradRead) -> None:
+        for cohort in self.cohorts.select(event.members):
+            cohort.life.read(event.site, self.cycle.index)
+
+    def _none_read(self, event: ev.NoneRead) -> None:
+        if event.leaf is not None:
+            self.evidence[event.leaf].read_none(event)
+        elif all(event.site is not known.site for known in self.non_leaf_reads):
+            if len(self.non_leaf_reads) < 8 * KEPT:
+                self.non_leaf_reads.append(event)
+
+    def _entered(self, event: ev.Entered) -> None:
+        for leaf in event.members:
+            known = self.evidence[leaf]
+            known.entered = known.entered or event.site
+
+    def _severed(self, event: ev.Severed) -> None:
+        for leaf in event.members:
+            self.evidence[leaf].sever(event)
+
+    def _loss_left(self, event: ev.LossLeft) -> None:
+        for leaf in event.members:
+            self.evidence[leaf].loss_left = event.site

@@ -1,0 +1,183 @@
+"""The life of a gradient: EMPTY, HELD, APPLIED, and what went wrong on the way."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from gradaudit.ledger.tally import SiteTally, Tally
+from gradaudit.model.report import State, TimelineRun
+from gradaudit.model.sites import Site
+
+
+@dataclass(frozen=True, slots=True)
+class Wipe:
+    """A clearing that threw contributions away before anything applied them."""
+
+    site: Site | None
+    by_hand: bool
+    contributions: int
+
+
+class Life:
+    """What happened to the gradient of the parameters of one cohort.
+
+    The buffer holds ``held`` contributions that nothing has applied yet and ``spent`` ones that
+    a step has applied already.  ``soiled`` is the backward that added to spent contributions.
+    """
+
+    __slots__ = (
+        "_contributions", "_outcome", "_soiled_read", "_unread", "applied", "assigned", "cleared", "deposited",
+        "discarded", "frozen", "held", "missing", "soiled", "spent", "stale", "stale_read",
+        "starved", "timeline", "updated", "was_read", "wipe",
+    )
+
+    def __init__(self, *, frozen: bool, iteration: int) -> None:
+        self.held = 0
+        self.spent = 0
+        self.soiled: Site | None = None
+        self.wipe: Wipe | None = None
+        self.frozen = frozen
+        #: backwards that put something in
+        self.deposited = SiteTally()
+        #: gradients put in by hand
+        self.assigned = 0
+        #: steps and updates by hand that used something
+        self.applied = Tally()
+        #: updates by hand among them
+        self.updated = SiteTally()
+        #: applications that included what an earlier one had used; at the soiling backward
+        self.stale = SiteTally()
+        #: clearings, wherever they found something to clear
+        self.cleared = SiteTally()
+        #: clearings that threw away what nothing had applied
+        self.discarded = SiteTally()
+        #: steps that found nothing because of such a clearing; (wipe by hand, whole optimizer)
+        self.starved: dict[tuple[bool, bool], SiteTally] = {}
+        #: steps that found nothing
+        self.missing = SiteTally()
+        #: reads by the user's own code of something there
+        self.was_read = SiteTally()
+        #: reads that showed a sum with what an earlier read had shown; at the adding backward
+        self.stale_read = SiteTally()
+        self.timeline: list[TimelineRun] = []
+        self._soiled_read: Site | None = None
+        self._unread = False
+        self._outcome: State | None = None
+        self._contributions = 0
+        if iteration:
+            self._push(iteration - 1, "frozen" if frozen else "none", 0)
+
+    def copy(self) -> Life:
+        """An equal life that goes on by itself: what a cohort does when it splits."""
+        other = object.__new__(Life)
+        for name in Life.__slots__:
+            setattr(other, name, getattr(self, name))
+        for name in (
+            "deposited", "applied", "updated", "stale", "cleared", "discarded", "missing",
+            "was_read", "stale_read",
+        ):
+            setattr(other, name, getattr(self, name).copy())
+        other.starved = {key: tally.copy() for key, tally in self.starved.items()}
+        other.timeline = list(self.timeline)
+        return other
+
+    # -- what can happen ---------------------------------------------------------------------
+
+    def deposit(self, site: Site, iteration: int) -> None:
+        """A backward reached it."""
+        if self.spent and self.soiled is None:
+            self.soiled = site
+        if self.was_read.count and not self._unread and self.held and self._soiled_read is None:
+            self._soiled_read = site
+        self.held += 1
+        self.wipe = None
+        self._unread = True
+        self._contributions += 1
+        self.deposited.add_at(iteration, site)
+
+    def assign(self) -> None:
+        """``.grad`` was replaced by hand: a new buffer, owing nothing to the old one."""
+        self.held, self.spent, self.soiled, self.wipe = 1, 0, None, None
+        self._unread, self._soiled_read = True, None
+        self._contributions += 1
+        self.assigned += 1
+
+    def apply(self, iteration: int) -> bool:
+        """A step or an update by hand used the buffer; False when there was nothing in it."""
+        if not self.held and not self.spent:
+            return False
+        if self.held:
+            if self.soiled is not None:
+                self.stale.add_at(iteration, self.soiled)
+                self._outcome = "stale"
+            else:
+                self._outcome = "fresh" if self.held == 1 else "accumulated"
+            self._contributions = max(self._contributions, self.held)
+        self.applied.add(iteration)
+        self.spent += self.held
+        self.held = 0
+        return True
+
+    def step_without(self, site: Site, iteration: int, *, whole: bool) -> None:
+        """A step found nothing; ``whole`` when it found nothing in all its parameters."""
+        self.missing.add_at(iteration, site)
+        if self.wipe is not None:
+            tally = self.starved.setdefault((self.wipe.by_hand, whole), SiteTally())
+            tally.add_at(iteration, self.wipe.site)
+            self.wipe = None
+
+    def clear(self, site: Site | None, iteration: int, *, by_hand: bool) -> None:
+        """``.grad`` became None or zeros."""
+        self.cleared.add_at(iteration, site)
+        if self.held:
+            self.wipe = Wipe(site, by_hand, self.held)
+            if self.was_read.count and not self._unread:
+                self.wipe = None  # the user's code had taken what it wanted
+            else:
+                self.discarded.add_at(iteration, site)
+                self._outcome = self._outcome or "discarded"
+        self.held = self.spent = 0
+        self.soiled = self._soiled_read = None
+        self._unread = False
+
+    def rescale(self, *, clipped: bool) -> None:
+        """Changed in place.  Decaying a gradient after it was applied keeps it on purpose."""
+        if self.spent and not self.held and not clipped:
+            self.spent = 0
+
+    def read(self, site: Site, iteration: int) -> None:
+        """The user's own code looked at what was there."""
+        if not self.held:
+            return
+        if self._soiled_read is not None and self._unread:
+            self.stale_read.add_at(iteration, self._soiled_read)
+        self._soiled_read = None
+        self._unread = False
+        self.was_read.add_at(iteration, site)
+
+    def close(self, iteration: int) -> None:
+        """The iteration is over: write down what it was."""
+        state = self._outcome
+        if state is None:
+            if self.held:
+                state = "unapplied"
+            else:
+                state = "frozen" if self.frozen else "none"
+        self._push(iteration, state, self._contributions)
+        self._outcome = None
+        self._contributions = 0
+
+    def forget_timeline(self) -> None:
+        """Drop iterations that turn out not to have been any."""
+        self.timeline.clear()
+
+    def _push(self, iteration: int, state: State, contributions: int) -> None:
+        runs = self.timeline
+        first = 0
+        if runs:
+            last = runs[-1]
+            if last.state == state and last.contributions == contributions:
+                runs[-1] = TimelineRun(last.first, iteration, state, contributions)
+                return
+            first = last.last + 1
+        runs.append(TimelineRun(first, iteration, state, contributions))

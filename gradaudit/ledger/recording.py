@@ -1,0 +1,53 @@
+"""What the observers hand over when a run is over: the lives, and the words to tell them in."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from gradaudit.ledger.ledger import Ledger
+from gradaudit.model.report import Gap, Loop
+from gradaudit.model.sites import Site
+
+
+@dataclass(frozen=True, slots=True)
+class LeafFacts:
+    """What is known of a leaf besides its life.
+
+    ``name`` is what the user would call it; ``named`` is False where that had to be made up.
+    ``escaped`` is where a container or a plain tensor kept it from being registered in its module.
+    ``evaluating`` is whether the module that owns it was in eval mode at the end.
+    """
+
+    name: str
+    aliases: tuple[str, ...]
+    shape: tuple[int, ...]
+    dtype: str
+    numel: int
+    requires_grad: bool
+    named: bool = True
+    alive: bool = True
+    evaluating: bool = False
+    escaped: Site | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class OptimizerFacts:
+    """What is known of an optimizer besides its steps."""
+
+    name: str
+    type: str
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Recording:
+    """One run, as it was seen."""
+
+    ledger: Ledger
+    leaves: dict[int, LeafFacts]
+    optimizers: dict[int, OptimizerFacts]
+    loops: tuple[Loop, ...]
+    torch_version: str
+    devices: tuple[str, ...]
+    probed_iterations: int
+    gaps: tuple[Gap, ...]
+    audit_seconds: float

@@ -1,0 +1,234 @@
+"""What the observers see, in the order in which it happened.
+
+An event never judges.  Leaves and optimizers are named by small integers; sets of leaves are
+frozensets that the observers intern, so that the same set is the same object at every iteration
+and the ledger's fold can recognise a steady run at a glance.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+from gradaudit.model.sites import Site
+
+#: Identifiers of leaves.
+Members: TypeAlias = "frozenset[int]"
+
+LeafKind = Literal["parameter", "tensor"]
+
+#: How a value left the graph.
+CutKind = Literal[
+    "detach",  # detach(), .data, detach_()
+    "grad-mode",  # the operation ran while grad mode was off
+    "export",  # the value left torch (item, numpy, tolist) and came back as a new tensor
+    "non-differentiable",  # an operation without a derivative: argmax, comparison, rounding to int
+    "blocked",  # connected by the graph, yet its backward passes nothing on
+]
+
+#: Why a `.grad` that the user's code read was None.
+ReadReason = Literal[
+    "non-leaf", "requires-grad-missing", "before-backward", "cleared", "not-reached",
+    "given-to-optimizer",
+]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LeafSeen:
+    """A leaf became known.  ``created`` is where the user made it."""
+
+    leaf: int
+    kind: LeafKind
+    requires_grad: bool
+    created: Site | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class RequiresGradSet:
+    """``requires_grad`` of leaves was set, by whatever means."""
+
+    site: Site
+    members: Members
+    value: bool
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FreezeMisspelt:
+    """An assignment that looks as if it changed ``requires_grad`` of leaves and does not.
+
+    ``module.requires_grad = True`` sets an attribute that nothing reads, and so does
+    ``parameter.require_grad = True``.
+    """
+
+    site: Site | None
+    members: Members
+    text: str
+    value: bool
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class OptimizerSeen:
+    """An optimizer was built, or its members changed; ``groups`` are its param groups."""
+
+    optimizer: int
+    site: Site | None
+    members: Members
+    groups: tuple[Members, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Backward:
+    """A backward that accumulates into ``.grad``; ``deposited`` are the leaves it reached.
+
+    ``root`` is the expression the user called it on.  ``failed`` backwards raised.
+    """
+
+    site: Site
+    root: str | None
+    deposited: Members
+    failed: bool = False
+    grad_mode_off: Site | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Differentiated:
+    """``torch.autograd.grad``: gradients were computed and returned, none was accumulated."""
+
+    site: Site
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Assigned:
+    """``.grad`` was given a tensor by hand (gradient surgery, autograd.grad, a wrapper)."""
+
+    site: Site | None
+    members: Members
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Cleared:
+    """``.grad`` became None or zeros.
+
+    ``members`` held a gradient before; ``targets`` are all that the clearing was aimed at.
+    """
+
+    site: Site | None
+    members: Members
+    targets: Members
+    by_hand: bool
+    to_none: bool
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ZeroGradCalled:
+    """``zero_grad`` of an optimizer or module was called, whatever there was to clear."""
+
+    site: Site
+    targets: Members
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Stepped:
+    """An optimizer stepped: ``present`` had a ``.grad`` that is not None, ``missing`` had none."""
+
+    site: Site
+    optimizer: int
+    present: Members
+    missing: Members
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Updated:
+    """Leaves were updated by hand with values computed from their own gradient."""
+
+    site: Site
+    members: Members
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Rescaled:
+    """``.grad`` was changed in place, neither to zeros nor by a backward (clipping, decay …)."""
+
+    site: Site | None
+    members: Members
+    clipped: bool = False
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class GradRead:
+    """The user's own code read ``.grad`` of leaves, and it held something."""
+
+    site: Site
+    members: Members
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class NoneRead:
+    """The user's own code read a ``.grad`` that was None, and not in order to ask whether it is.
+
+    ``leaf`` is None for a tensor that is not a leaf.  ``subject`` is the expression in the user's
+    code; ``origin`` is where the tensor came from.
+    """
+
+    site: Site
+    leaf: int | None
+    subject: str
+    reason: ReadReason
+    origin: Site | None
+    operation: str | None = None
+    bulk: bool = False
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Entered:
+    """Leaves took part in an operation; ``site`` is the first such place."""
+
+    site: Site
+    members: Members
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Severed:
+    """At a backward, leaves were ancestors of its root by dataflow, but not by the graph.
+
+    ``site`` is the operation that left the graph, ``operation`` its name; ``switch`` is where
+    grad mode was switched off, when that is the way it left.  ``produced`` is where the value
+    that was cut had been made, ``backward`` the call site of the backward whose loss lacks it.
+    """
+
+    site: Site
+    operation: str
+    kind: CutKind
+    members: Members
+    backward: Site
+    switch: Site | None = None
+    produced: Site | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LossLeft:
+    """A scalar that could be backpropagated was computed from leaves, and it was not."""
+
+    site: Site
+    members: Members
+
+
+Event: TypeAlias = (
+    LeafSeen
+    | RequiresGradSet
+    | FreezeMisspelt
+    | OptimizerSeen
+    | Backward
+    | Differentiated
+    | Assigned
+    | Cleared
+    | ZeroGradCalled
+    | Stepped
+    | Updated
+    | Rescaled
+    | GradRead
+    | NoneRead
+    | Entered
+    | Severed
+    | LossLeft
+)

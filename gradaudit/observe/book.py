@@ -1,0 +1,229 @@
+"""Keeps the names as they are found, and writes the recording when the run is over."""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter
+from dataclasses import dataclass
+from types import FrameType
+from typing import TYPE_CHECKING
+
+import torch
+
+from gradaudit.ledger.recording import LeafFacts, OptimizerFacts, Recording
+from gradaudit.model import events as ev
+from gradaudit.model.report import Gap, Loop, LoopEvent
+from gradaudit.model.sites import Location, Site
+from gradaudit.observe.leaves import Leaf, strong
+from gradaudit.observe.names import Found, Name, scopes, search
+from gradaudit.observe.optimizers import Optimizers
+from gradaudit.observe.sites import SiteBook
+from gradaudit.observe.watch import Watch
+
+if TYPE_CHECKING:
+    from gradaudit.observe.probe import Probe
+
+#: Attributes that look as if they froze or thawed something, and that nothing reads.
+_MISSPELT = ("requires_grad", "require_grad", "required_grad", "requires_gradient", "requiresGrad")
+
+
+@dataclass(slots=True)
+class _Called:
+    """How well a leaf is named: the best name so far, and whether anything better may come."""
+
+    name: Name
+    evaluating: bool = False
+    escaped: Site | None = None
+
+
+class Book:
+    """Names of leaves and optimizers."""
+
+    def __init__(self, watch: Watch, optimizers: Optimizers, sites: SiteBook) -> None:
+        self._watch = watch
+        self._optimizers = optimizers
+        self._sites = sites
+        self._called: dict[int, _Called] = {}
+        self._optimizer_names: dict[int, str] = {}
+        self._misspelt_told: set[int] = set()
+
+    # -- looking -----------------------------------------------------------------------------------
+
+    def look(self, frame: FrameType, *, last: bool = False) -> None:
+        """Search for names, unless everything told of has one."""
+        if not last and not self._nameless():
+            return
+        frames = self._sites.user_frames(frame)
+        self._take(search(scopes(frames, self._sites.sources)), last=last)
+
+    def frame_returns(self, frame: FrameType) -> None:
+        """A function of the user's is about to lose its variables."""
+        if self._nameless():
+            self._take(search(scopes([frame], self._sites.sources)), last=False)
+
+    def _nameless(self) -> bool:
+        return any(
+            leaf.told and leaf.number not in self._called for leaf in self._watch.leaves.all()
+        ) or any(known.number not in self._optimizer_names for known in self._optimizers.all)
+
+    def _take(self, found: Found, *, last: bool) -> None:
+        for leaf, tensor in self._watch.leaves.alive():
+            name = found.tensors.get(id(tensor))
+            if name is not None:
+                self._name(leaf, name)
+        for _, module in found.modules.values():
+            self._module(module, last=last)
+        for known in self._optimizers.all:
+            optimizer = known.reference()
+            if optimizer is not None and id(optimizer) in found.optimizers:
+                self._optimizer_names.setdefault(known.number, found.optimizers[id(optimizer)])
+
+    def _name(self, leaf: Leaf, name: Name) -> None:
+        known = self._called.get(leaf.number)
+        if known is None:
+            known = self._called[leaf.number] = _Called(name)
+        if name.module is not None:
+            known.evaluating = not name.module.training
+        if name.escaped is not None and known.escaped is None:
+            known.escaped = self._escape(*name.escaped)
+
+    def _escape(self, owner: type, attribute: str) -> Site | None:
+        """Where ``self.<attribute> = …`` stands in the class of a module that did not register."""
+        module = sys.modules.get(owner.__module__)
+        path = getattr(module, "__file__", None)
+        if path is None:
+            return None
+        text = self._sites.sources[path].assignment_to_self(attribute)
+        return None if text is None else self._sites.at(path, text, owner.__qualname__)
+
+    def _module(self, module: torch.nn.Module, *, last: bool) -> None:
+        parameters = [
+            parameter
+            for parameter in module.__dict__.get("_parameters", {}).values()
+            if parameter is not None
+        ]
+        for parameter in parameters:
+            leaf = self._watch.leaves.find(parameter)
+            if last:
+                if leaf is None:
+                    leaf = self._watch.leaves.learn(parameter)
+                self._watch.leaves.tell(leaf)
+            if leaf is not None:
+                self._misspelt(parameter.__dict__, [leaf])
+        if "requires_grad" in module.__dict__ or "require_grad" in module.__dict__:
+            below = [self._watch.leaves.find(parameter) for parameter in module.parameters()]
+            self._misspelt(module.__dict__, [leaf for leaf in below if leaf is not None])
+
+    def _misspelt(self, attributes: dict[str, object], leaves: list[Leaf]) -> None:
+        """An attribute that looks like ``requires_grad`` and is not was set on their owner."""
+        fresh = [leaf for leaf in leaves if leaf.number not in self._misspelt_told]
+        if not fresh:
+            return
+        for attribute in _MISSPELT:
+            value = attributes.get(attribute)
+            if isinstance(value, bool):
+                self._misspelt_told.update(leaf.number for leaf in fresh)
+                text, site = self._assignment_of(attribute)
+                members = self._watch.leaves.members(
+                    self._watch.leaves.tell(leaf) for leaf in fresh
+                )
+                self._watch.tell(ev.FreezeMisspelt(site, members, text or attribute, value))
+
+    def _assignment_of(self, attribute: str) -> tuple[str | None, Site | None]:
+        for path in self._sites.user_files():
+            for text, place in self._sites.sources[path].attribute_assignment(
+                frozenset({attribute})
+            ):
+                return text, self._sites.at(path, place)
+        return None, None
+
+    # -- writing -----------------------------------------------------------------------------------
+
+    def recording(
+        self, *, probe: Probe, gaps: tuple[Gap, ...], audit_seconds: float
+    ) -> Recording:
+        """Everything that was seen, in words."""
+        ledger = self._watch.ledger
+        return Recording(
+            ledger=ledger,
+            leaves=self._leaf_facts(),
+            optimizers={
+                known.number: OptimizerFacts(
+                    self._optimizer_names.get(known.number, known.type), known.type
+                )
+                for known in self._optimizers.all
+            },
+            loops=self._loops(probe),
+            torch_version=str(torch.__version__),
+            devices=_devices(),
+            probed_iterations=probe.iterations,
+            gaps=gaps,
+            audit_seconds=audit_seconds,
+        )
+
+    def _leaf_facts(self) -> dict[int, LeafFacts]:
+        taken: Counter[str] = Counter()
+        facts = {}
+        for leaf in self._watch.leaves.all():
+            if not leaf.told:
+                continue
+            called = self._called.get(leaf.number)
+            tensor = strong(leaf.reference)
+            text = called.name.text if called is not None else self._made_up(leaf)
+            taken[text] += 1
+            if taken[text] > 1:
+                text = f"{text} ({taken[text]})"
+            facts[leaf.number] = LeafFacts(
+                name=text,
+                aliases=tuple(called.name.aliases) if called is not None else (),
+                shape=leaf.shape,
+                dtype=leaf.dtype,
+                numel=leaf.numel,
+                requires_grad=leaf.requires_grad if tensor is None else tensor.requires_grad,
+                named=called is not None,
+                alive=tensor is not None,
+                evaluating=called.evaluating if called is not None else False,
+                escaped=called.escaped if called is not None else None,
+            )
+        return facts
+
+    def _made_up(self, leaf: Leaf) -> str:
+        """A name for what no variable leads to."""
+        for read in self._watch.ledger.evidence[leaf.number].none_reads:
+            return read.subject
+        if leaf.owner is not None:
+            return f"{leaf.owner}.{leaf.attribute}"
+        if leaf.created is not None:
+            assigned = self._sites.assigned_name(leaf.created)
+            if assigned is not None:
+                return assigned
+        return "tensor"
+
+    def _loops(self, probe: Probe) -> tuple[Loop, ...]:
+        by_loop: dict[Location, list[tuple[str, Site, int]]] = {}
+        for (kind, site), count in self._watch.ledger.counts.items():
+            if site.loop is not None:
+                by_loop.setdefault(site.loop, []).append((kind, site, count))
+        return tuple(
+            Loop(
+                location,
+                self._passes(probe, location, [count for _, _, count in events]),
+                tuple(LoopEvent(kind, site.location, count) for kind, site, count in events),
+            )
+            for location, events in by_loop.items()
+        )
+
+    def _passes(self, probe: Probe, loop: Location, counts: list[int]) -> int:
+        """Passes as counted; once the tracer is gone, as often as what happened once a pass."""
+        for (path, line), passes in probe.tracer.passes.items():
+            if line == loop.line and self._sites.shown(path) == loop.path:
+                return max(passes, min(counts)) if probe.over else passes
+        return min(counts)
+
+
+def _devices() -> tuple[str, ...]:
+    """The devices of this machine; an accelerator is asked only if the script woke it up."""
+    names = ["cpu"]
+    if torch.cuda.is_available() and torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
+        names += [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())]
+    return tuple(names)

@@ -1,0 +1,131 @@
+"""What the user's own code does to gradients between two points: gathered, ordered, remembered.
+
+A point is an entry of a backward, a step or a clearing.  While the probe is on, the dataflow
+reports every by-hand deed; the deeds of one stretch between two points, together with what they
+left behind in ``.grad``, are its *habit*.  Later, when only ``.grad`` is looked at, a stretch that
+leaves the same traces is taken to have done the same deeds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass
+from typing import Any
+
+from gradaudit.model import events as ev
+from gradaudit.model.events import Event, Members
+from gradaudit.model.sites import Site
+from gradaudit.observe.gradients import Change
+
+#: What a change of ``.grad`` looks like, whoever made it.
+Trace = frozenset[tuple[int, object]]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Habit:
+    """The deeds of a stretch, and the traces they leave."""
+
+    trace: Trace
+    events: tuple[Event, ...]
+
+
+def trace_of(changes: list[Change]) -> Trace:
+    """Changes without the identities, which differ from pass to pass."""
+    return frozenset((change.leaf, _mark(change)) for change in changes)
+
+
+def _mark(change: Change) -> object:
+    if change.emptied:
+        return "emptied"
+    if change.filled:
+        return "filled"
+    if change.replaced:
+        return "replaced"
+    return change.now[1] - change.before[1]
+
+
+class Deeds:
+    """By-hand deeds since the last point, one entry per kind and site, in order.
+
+    A loop that updates and clears parameter by parameter becomes one update and one clearing of
+    all of them, as long as every leaf sees the deeds in the same order.
+    """
+
+    def __init__(self, members: Callable[[set[int]], Members]) -> None:
+        self._members = members
+        self._entries: dict[Hashable, tuple[Callable[[Members], Event], set[int]]] = {}
+        self._done: list[Event] = []
+        #: leaves whose ``.grad`` the deeds touched, so that its change needs no other explanation
+        self.explained: set[int] = set()
+
+    def cleared(self, leaf: int, site: Site | None, *, to_none: bool) -> None:
+        self.explained.add(leaf)
+        self._add(
+            ("cleared", site, to_none), leaf,
+            lambda m: ev.Cleared(site, m, m, by_hand=True, to_none=to_none),
+        )
+
+    def assigned(self, leaf: int, site: Site | None) -> None:
+        self.explained.add(leaf)
+        self._add(("assigned", site), leaf, lambda m: ev.Assigned(site, m))
+
+    def rescaled(self, leaf: int, site: Site | None, *, clipped: bool) -> None:
+        self.explained.add(leaf)
+        self._add(("rescaled", site), leaf, lambda m: ev.Rescaled(site, m, clipped))
+
+    def updated(self, leaf: int, site: Site) -> None:
+        self._add(("updated", site), leaf, lambda m: ev.Updated(site, m))
+
+    def read(self, leaf: int, site: Site) -> None:
+        self._add(("read", site), leaf, lambda m: ev.GradRead(site, m))
+
+    def frozen(self, leaf: int, site: Site, *, value: bool) -> None:
+        self._add(("frozen", site, value), leaf, lambda m: ev.RequiresGradSet(site, m, value))
+
+    def _add(self, key: tuple[Any, ...], leaf: int, make: Callable[[Members], Event]) -> None:
+        entry = self._entries.get(key)
+        if entry is None:
+            self._entries[key] = (make, {leaf})
+            return
+        if leaf in entry[1] or self._came_later(key, leaf):
+            self._settle()
+            self._entries[key] = (make, {leaf})
+        else:
+            entry[1].add(leaf)
+
+    def _came_later(self, key: Hashable, leaf: int) -> bool:
+        behind = False
+        for other, (_, leaves) in self._entries.items():
+            if behind and leaf in leaves:
+                return True
+            behind = behind or other == key
+        return False
+
+    def _settle(self) -> None:
+        for make, leaves in self._entries.values():
+            self._done.append(make(self._members(leaves)))
+        self._entries.clear()
+
+    def take(self) -> tuple[Event, ...]:
+        """The deeds since the last point, as events; the next stretch begins."""
+        self._settle()
+        events = tuple(self._done)
+        self._done.clear()
+        self.explained = set()
+        return events
+
+
+def unexplained(changes: list[Change], members: Callable[[set[int]], Members]) -> list[Event]:
+    """Changes of ``.grad`` that nobody was seen making, as events without a site."""
+    emptied = {change.leaf for change in changes if change.emptied}
+    made = {change.leaf for change in changes if change.filled or change.replaced}
+    scaled = {change.leaf for change in changes} - emptied - made
+    events: list[Event] = []
+    if emptied:
+        leaves = members(emptied)
+        events.append(ev.Cleared(None, leaves, leaves, by_hand=True, to_none=True))
+    if made:
+        events.append(ev.Assigned(None, members(made)))
+    if scaled:
+        events.append(ev.Rescaled(None, members(scaled)))
+    return events

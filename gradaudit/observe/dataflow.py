@@ -1,0 +1,405 @@
+"""Folds torch calls into the dataflow of the probe, and tells what they did to gradients."""
+
+from __future__ import annotations
+
+import weakref
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from types import FrameType
+from typing import Any, Protocol
+
+import torch
+
+from gradaudit.model.sites import Site
+from gradaudit.observe.flow import Node, comes_from_gradient, leaves_of
+from gradaudit.observe.grad_mode import enclosing_switch, switch_site
+from gradaudit.observe.leaves import Leaf, Leaves
+from gradaudit.observe.operations import Operation, classify
+from gradaudit.observe.sites import RawSite, SiteBook
+
+#: Operations that can make a gradient zero in place; after any of them its value is looked at.
+_ZEROING = frozenset({
+    "zero_", "fill_", "mul_", "__imul__", "copy_", "sub_", "__isub__", "set_", "masked_fill_",
+    "_foreach_zero_", "_foreach_mul_", "__setitem__", "clamp_", "uniform_",
+})
+_CLIPPING = "clip_grad.py"
+
+#: How many scalars that might be losses are remembered while none was backpropagated.
+_LOSSES = 32
+
+
+class GradientWatcher(Protocol):
+    """Who wants to hear what the user's code did to gradients by hand."""
+
+    def cleared_by_hand(self, leaf: Leaf, site: Site | None, *, to_none: bool) -> None: ...
+    def assigned_by_hand(self, leaf: Leaf, site: Site | None) -> None: ...
+    def rescaled(self, leaf: Leaf, site: Site | None, *, clipped: bool) -> None: ...
+    def updated_by_hand(self, leaf: Leaf, site: Site) -> None: ...
+    def requires_grad_set(self, leaf: Leaf, site: Site, *, value: bool) -> None: ...
+    def gradient_read(self, tensor: torch.Tensor, frame: FrameType, *, present: bool) -> None: ...
+
+
+class Dataflow:
+    """The values that are alive, each with its node.
+
+    Tensors are found by identity; an entry goes when its tensor does, so nothing is kept alive.
+    """
+
+    def __init__(self, sites: SiteBook, leaves: Leaves, watcher: GradientWatcher) -> None:
+        self._sites = sites
+        self._leaves = leaves
+        self._watcher = watcher
+        self._nodes: dict[int, tuple[weakref.ref[torch.Tensor], Node]] = {}
+        self._operations: dict[Callable[..., Any], Operation] = {}
+        self._switch: Site | None = None
+        self._losses: deque[Node] = deque(maxlen=_LOSSES)
+        self.entered: dict[int, RawSite] = {}
+        self.calls = 0
+
+    # -- nodes -------------------------------------------------------------------------------
+
+    def node(self, tensor: torch.Tensor) -> Node | None:
+        """The node of a tensor, if its making was seen."""
+        entry = self._nodes.get(id(tensor))
+        return None if entry is None else entry[1]
+
+    def attach(self, tensor: torch.Tensor, node: Node) -> None:
+        """Let ``node`` describe ``tensor`` from now on."""
+        key = id(tensor)
+        known = self._nodes.get(key)
+        if known is not None:
+            self._nodes[key] = (known[0], node)
+            return
+        nodes = self._nodes
+        self._nodes[key] = (weakref.ref(tensor, lambda _: nodes.pop(key, None)), node)
+
+    def forget(self) -> None:
+        """Drop the whole dataflow: the probe is over."""
+        self._nodes.clear()
+        self._losses.clear()
+
+    def source(self, tensor: torch.Tensor) -> Node:
+        """The node of a tensor that goes into something, made here if its making went unseen."""
+        node = self.node(tensor)
+        if node is None:
+            node = self._unseen(tensor)
+            self.attach(tensor, node)
+        elif node.connected is not tensor.requires_grad:
+            self._refresh(node, tensor)
+        return node
+
+    def _unseen(self, tensor: torch.Tensor) -> Node:
+        node = Node("", None, (), connected=tensor.requires_grad)
+        if tensor.is_leaf and (tensor.requires_grad or isinstance(tensor, torch.nn.Parameter)):
+            node.leaf = self._leaves.learn(tensor).number
+            node.relevant = True
+        else:
+            node.relevant = node.connected  # by an operation that no function mode sees
+        return node
+
+    def _refresh(self, node: Node, tensor: torch.Tensor) -> None:
+        """``requires_grad`` is not what it was when the node was made."""
+        node.connected = tensor.requires_grad
+        if node.connected and tensor.is_leaf and node.leaf is None:
+            leaf = self._leaves.learn(tensor, self._resolve(node.site))
+            node.leaf, node.relevant = leaf.number, True
+
+    # -- calls -------------------------------------------------------------------------------
+
+    def before(self, function: Callable[..., Any], args: tuple[Any, ...]) -> bool:
+        """Called ahead of a torch function: whether ``.grad`` of its first argument is held."""
+        operation = self._classify(function)
+        if operation.kind in {"set", "delete"} and operation.name == "grad":
+            return args[0].grad is not None
+        return False
+
+    def after(
+        self, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any],
+        result: object, frame: FrameType, *, held: bool,
+    ) -> None:
+        """Called behind a torch function, with its result and the frame that called it."""
+        self.calls += 1
+        operation = self._classify(function)
+        kind = operation.kind
+        if kind == "quiet":
+            return
+        if kind == "get":
+            self._got(operation, args[0], result, frame)
+        elif kind in {"set", "delete"}:
+            self._set(operation, args, frame, held=held)
+        elif kind == "grad-mode":
+            self._switched(frame, enabled=bool(args[0]))
+        elif kind == "requires-grad":
+            self._requires_grad(args[0], frame)
+        elif kind == "in-place":
+            self._in_place(operation, args, kwargs, frame)
+        elif kind == "foreach-in-place":
+            self._foreach(operation, args, kwargs, frame)
+        elif kind == "set-item":
+            self._write(operation, args[0], [args[0], *_tensors(args[1:])], frame)
+        elif kind != "export":
+            self._made(operation, args, kwargs, result, frame)
+
+    def _classify(self, function: Callable[..., Any]) -> Operation:
+        known = self._operations.get(function)
+        if known is None:
+            known = self._operations[function] = classify(function)
+        return known
+
+    def _made(
+        self, operation: Operation, args: tuple[Any, ...], kwargs: dict[str, Any], result: object,
+        frame: FrameType,
+    ) -> None:
+        outputs = list(_tensors((result,)))
+        if not outputs:
+            return
+        inputs = [] if operation.kind == "like" else [*_tensors(args), *_tensors(kwargs.values())]
+        parents = tuple(self.source(tensor) for tensor in inputs)
+        raw = self._raw(frame)
+        for output in outputs:
+            if any(output is tensor for tensor in inputs):
+                continue  # x.to(x.device), x.contiguous(): the same value
+            self._record(operation, output, parents, raw, frame)
+
+    def _record(
+        self, operation: Operation, output: torch.Tensor, parents: tuple[Node, ...],
+        raw: RawSite | None, frame: FrameType,
+    ) -> Node:
+        relevant = any(parent.relevant for parent in parents)
+        node = Node(
+            operation.name, raw, parents if relevant else (), connected=output.requires_grad
+        )
+        node.relevant = relevant
+        if relevant:
+            self._connect(node, operation, output, parents, frame)
+        elif output.requires_grad and output.is_leaf:
+            leaf = self._leaves.learn(output, self._resolve(raw))
+            node.leaf, node.relevant = leaf.number, True
+        self.attach(output, node)
+        return node
+
+    def _connect(
+        self, node: Node, operation: Operation, output: torch.Tensor, parents: tuple[Node, ...],
+        frame: FrameType,
+    ) -> None:
+        if operation.kind in {"detach", "view"} and parents:
+            first = parents[0]
+            node.shares = first.shares if first.leaf is None else first.leaf
+            node.gradient_of = first.gradient_of
+        for parent in parents:
+            parent.consumed = True
+            if node.connected and parent.leaf is not None and node.site is not None:
+                self.entered.setdefault(parent.leaf, node.site)
+        if node.connected:
+            if output.is_leaf:  # re-made with requires_grad=True: a leaf, whatever it came from
+                node.leaf = self._leaves.learn(output, self._resolve(node.site)).number
+                node.cut = "detach"
+                return
+            if output.numel() == 1:
+                self._losses.append(node)
+        elif any(parent.connected for parent in parents):
+            self._explain_cut(node, operation, frame)
+
+    def _explain_cut(self, node: Node, operation: Operation, frame: FrameType) -> None:
+        if operation.kind == "detach" or operation.name == "data":
+            node.cut = "detach"
+        elif not torch.is_grad_enabled():
+            node.cut = "grad-mode"
+            node.switch = self._switch or enclosing_switch(frame, self._sites)
+
+    # -- properties --------------------------------------------------------------------------
+
+    def _got(
+        self, operation: Operation, tensor: torch.Tensor, result: object, frame: FrameType
+    ) -> None:
+        if operation.name == "grad":
+            if isinstance(result, torch.Tensor) and self.node(result) is None:
+                self._gradient(tensor, result)
+            if self._sites.user.owns(frame.f_code):
+                self._watcher.gradient_read(tensor, frame, present=result is not None)
+        elif operation.name == "data" and isinstance(result, torch.Tensor):
+            raw = self._raw(frame)
+            self._record(Operation("data", "detach"), result, (self.source(tensor),), raw, frame)
+
+    def _gradient(self, tensor: torch.Tensor, gradient: torch.Tensor) -> None:
+        leaf = self._leaves.find(tensor)
+        if leaf is None:
+            return
+        node = Node("grad", None, (), connected=gradient.requires_grad)
+        node.gradient_of, node.relevant = leaf.number, True
+        self.attach(gradient, node)
+
+    def _set(
+        self, operation: Operation, args: tuple[Any, ...], frame: FrameType, *, held: bool
+    ) -> None:
+        tensor = args[0]
+        if operation.name == "grad":
+            self._grad_set(tensor, args[1] if len(args) > 1 else None, frame, held=held)
+        elif operation.name == "requires_grad":
+            self._requires_grad(tensor, frame)
+        elif operation.name == "data" and len(args) > 1:
+            self._update(tensor, [self.source(args[1])], frame)
+
+    def _grad_set(
+        self, tensor: torch.Tensor, value: object, frame: FrameType, *, held: bool
+    ) -> None:
+        leaf = self._leaves.find(tensor)
+        if leaf is None:
+            if not tensor.is_leaf:
+                return
+            leaf = self._leaves.learn(tensor)
+        site = self._sites.here(frame)
+        if value is None:
+            if held:
+                self._watcher.cleared_by_hand(leaf, site, to_none=True)
+        elif isinstance(value, torch.Tensor):
+            known = self.node(value)
+            if known is not None and known.gradient_of == leaf.number:
+                return  # `x.grad *= 0` and the like assign what they changed in place
+            if _is_zero(value):
+                self._watcher.cleared_by_hand(leaf, site, to_none=False)
+            else:
+                self._watcher.assigned_by_hand(leaf, site)
+
+    def _requires_grad(self, tensor: torch.Tensor, frame: FrameType) -> None:
+        site = self._sites.here(frame)
+        node = self.node(tensor)
+        if node is not None and node.leaf is None and tensor.is_leaf and tensor.requires_grad:
+            self._refresh(node, tensor)
+        leaf = self._leaves.find(tensor)
+        if leaf is None and tensor.is_leaf and tensor.requires_grad:
+            leaf = self._leaves.learn(tensor, self._resolve(node.site) if node else site)
+        if leaf is not None and site is not None:
+            self._watcher.requires_grad_set(leaf, site, value=tensor.requires_grad)
+
+    def _switched(self, frame: FrameType, *, enabled: bool) -> None:
+        if enabled:
+            self._switch = None
+        elif self._switch is None:
+            self._switch = switch_site(frame, self._sites)
+
+    @property
+    def switch(self) -> Site | None:
+        """Where grad mode was switched off, while it is off."""
+        return self._switch
+
+    # -- in place ----------------------------------------------------------------------------
+
+    def _in_place(
+        self, operation: Operation, args: tuple[Any, ...], kwargs: dict[str, Any],
+        frame: FrameType,
+    ) -> None:
+        target = args[0] if args else next(iter(kwargs.values()), None)
+        if isinstance(target, torch.Tensor):
+            others = [*_tensors(args[1:]), *_tensors(kwargs.values())]
+            self._write(operation, target, [target, *others], frame)
+
+    def _foreach(
+        self, operation: Operation, args: tuple[Any, ...], kwargs: dict[str, Any],
+        frame: FrameType,
+    ) -> None:
+        targets = list(args[0]) if args else []
+        lists = [list(each) for each in args[1:] if isinstance(each, (list, tuple))]
+        shared = [*_tensors(each for each in args[1:] if isinstance(each, torch.Tensor))]
+        shared += _tensors(kwargs.values())
+        for index, target in enumerate(targets):
+            others = [each[index] for each in lists if index < len(each)]
+            self._write(operation, target, [target, *_tensors(others), *shared], frame)
+
+    def _write(
+        self, operation: Operation, target: torch.Tensor, inputs: list[torch.Tensor],
+        frame: FrameType,
+    ) -> None:
+        """``target`` was changed in place with what was computed from ``inputs``."""
+        node = self.node(target)
+        leaf = self._leaves.find(target)
+        others = [self.source(tensor) for tensor in inputs[1:]]
+        if leaf is not None and target.is_leaf:
+            self._update(target, others, frame)
+        elif node is not None and node.gradient_of is not None:
+            self._gradient_written(operation, node.gradient_of, target, frame)
+        elif node is not None and node.shares is not None:
+            self._update_leaf(self._leaves[node.shares], others, frame)
+        else:
+            parents = (self.source(target), *others)
+            self._record(operation, target, parents, self._raw(frame), frame)
+
+    def _gradient_written(
+        self, operation: Operation, number: int, gradient: torch.Tensor, frame: FrameType
+    ) -> None:
+        leaf = self._leaves[number]
+        site = self._sites.here(frame)
+        if operation.name in _ZEROING and _is_zero(gradient):
+            self._watcher.cleared_by_hand(leaf, site, to_none=False)
+        elif operation.name != "detach_":
+            clipped = frame.f_code.co_filename.endswith(_CLIPPING)
+            self._watcher.rescaled(leaf, site, clipped=clipped)
+
+    def _update(self, target: torch.Tensor, others: list[Node], frame: FrameType) -> None:
+        leaf = self._leaves.find(target)
+        if leaf is not None:
+            self._update_leaf(leaf, others, frame)
+
+    def _update_leaf(self, leaf: Leaf, others: list[Node], frame: FrameType) -> None:
+        if comes_from_gradient(others, leaf.number):
+            site = self._sites.here(frame)
+            if site is not None:
+                self._watcher.updated_by_hand(leaf, site)
+
+    # -- losses ------------------------------------------------------------------------------
+
+    def backpropagated(self, roots: Iterable[Node]) -> None:
+        """These were the roots of a backward: no losses left lying."""
+        for node in roots:
+            node.consumed = True
+
+    def losses_left(self) -> Iterator[tuple[Site, frozenset[int]]]:
+        """Scalars that nothing was made of and no backward was called on; each told once."""
+        for node in self._losses:
+            if not node.consumed and node.site is not None:
+                yield self._sites.of(node.site), leaves_of((node,))
+        self._losses.clear()
+
+    # -- custom functions --------------------------------------------------------------------
+
+    def applied(self, name: str, args: tuple[Any, ...], result: object, frame: FrameType) -> None:
+        """An autograd Function was applied; inside, its forward ran out of the graph."""
+        parents = tuple(self.source(tensor) for tensor in _tensors(args))
+        raw = self._raw(frame)
+        operation = Operation(name, "plain")
+        for output in _tensors((result,)):
+            inner = self.node(output)
+            if any(output is tensor for tensor in _tensors(args)):
+                continue
+            hidden = (inner,) if inner is not None and not output.requires_grad else ()
+            node = self._record(operation, output, (*parents, *hidden), raw, frame)
+            if node.connected:
+                node.cut = "blocked"
+
+    # -- small things ------------------------------------------------------------------------
+
+    def _raw(self, frame: FrameType) -> RawSite | None:
+        user = self._sites.user_frame(frame)
+        return None if user is None else (user.f_code, user.f_lasti)
+
+    def _resolve(self, raw: RawSite | None) -> Site | None:
+        return None if raw is None else self._sites.of(raw)
+
+
+def _tensors(values: Iterable[Any]) -> Iterator[torch.Tensor]:
+    """Every tensor among values, and in lists, tuples and dicts among them."""
+    for value in values:
+        if isinstance(value, torch.Tensor):
+            yield value
+        elif isinstance(value, (list, tuple)):
+            if value and not isinstance(value[0], (int, float, str)):
+                yield from _tensors(value)
+        elif isinstance(value, dict):
+            yield from _tensors(value.values())
+
+
+def _is_zero(tensor: torch.Tensor) -> bool:
+    """Whether every element is zero; sparse and meta tensors are never said to be."""
+    if tensor.layout is not torch.strided or tensor.is_meta:
+        return False
+    return not bool(tensor.count_nonzero())

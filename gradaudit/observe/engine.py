@@ -1,0 +1,48 @@
+"""Every backward passes one door: ``torch.autograd._engine_run_backward`` (torch 2.4 to 2.15).
+
+``Tensor.backward``, ``torch.autograd.backward`` and ``torch.autograd.grad`` all call it, with
+``accumulate_grad=True`` where ``.grad`` is to be filled.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+from types import FrameType
+from typing import Any, Protocol
+
+import torch
+
+from gradaudit.observe.patches import Patches, without_this_frame
+
+
+class BackwardListener(Protocol):
+    """Who wants to know of backwards."""
+
+    def backward_enters(
+        self, roots: Sequence[Any], frame: FrameType, *, accumulates: bool
+    ) -> Callable[[bool], None] | None:
+        """Before the engine runs; what is returned is called behind it with whether it failed."""
+
+
+def watch_engine(patches: Patches, listener: BackwardListener) -> None:
+    """Put a listener at the door."""
+    original = torch.autograd._engine_run_backward  # type: ignore[attr-defined]
+
+    def _engine_run_backward(t_outputs: Sequence[Any], *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401
+        frame = sys._getframe(1)
+        done = listener.backward_enters(
+            t_outputs, frame, accumulates=bool(kwargs.get("accumulate_grad"))
+        )
+        if done is None:
+            return original(t_outputs, *args, **kwargs)
+        try:
+            result = original(t_outputs, *args, **kwargs)
+        except BaseException as error:
+            without_this_frame(error)
+            done(True)
+            raise
+        done(False)
+        return result
+
+    patches.replace(torch.autograd, "_engine_run_backward", _engine_run_backward)

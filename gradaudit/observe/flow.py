@@ -1,0 +1,122 @@
+"""The dataflow of the probe: which value was made from which, by what, and whether the graph knows.
+
+The nodes hold no tensor.  A node lives as long as the value it describes or anything made from it.
+The autograd graph says what *is* connected; the dataflow says what *was meant to be*; where the
+two differ is the cut.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from gradaudit.model.events import CutKind
+from gradaudit.model.sites import Site
+from gradaudit.observe.sites import RawSite
+
+
+class Node:
+    """One value: how it was made and from what.
+
+    ``connected`` is whether the value requires grad; ``leaf`` the number of the leaf it is,
+    ``gradient_of`` the leaf whose ``.grad`` it is, ``shares`` the leaf whose memory it shares.
+    ``switch`` is where grad mode was off when it was made.  ``relevant`` values come from leaves
+    or gradients; of the others only their origin is kept.
+    """
+
+    __slots__ = (
+        "connected", "consumed", "cut", "gradient_of", "leaf", "operation", "parents", "relevant",
+        "shares", "site", "switch",
+    )
+
+    def __init__(
+        self, operation: str, site: RawSite | None, parents: tuple[Node, ...], *, connected: bool
+    ) -> None:
+        self.operation = operation
+        self.site = site
+        self.parents = parents
+        self.connected = connected
+        self.relevant = False
+        self.consumed = False
+        self.cut: CutKind = "non-differentiable"
+        self.leaf: int | None = None
+        self.gradient_of: int | None = None
+        self.shares: int | None = None
+        self.switch: Site | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Cut:
+    """An operation whose inputs are connected to leaves by the graph and whose output is not."""
+
+    node: Node
+    produced: Node | None
+    leaves: frozenset[int]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Ancestry:
+    """What a backpropagated root was made from, by dataflow."""
+
+    leaves: frozenset[int]
+    cuts: tuple[Cut, ...]
+
+
+def ancestry(roots: Iterable[Node]) -> Ancestry:
+    """Walk from the roots towards the leaves; collect every leaf and every cut on the way."""
+    seen: set[int] = set()
+    leaves: set[int] = set()
+    cuts: list[Cut] = []
+    queue = list(roots)
+    for node in queue:  # the queue grows while it is walked: breadth first, nearest cut first
+        if id(node) in seen:
+            continue
+        seen.add(id(node))
+        if node.leaf is not None:
+            leaves.add(node.leaf)
+        if not node.connected or node.leaf is not None:  # a leaf with parents was made anew
+            cuts.extend(_cut(node))
+        queue.extend(node.parents)
+    return Ancestry(frozenset(leaves), tuple(cuts))
+
+
+def _cut(node: Node) -> Iterator[Cut]:
+    connected = [parent for parent in node.parents if parent.connected]
+    if connected:
+        inner = [parent for parent in connected if parent.leaf is None]
+        yield Cut(node, inner[0] if inner else None, leaves_of(connected))
+
+
+def leaves_of(nodes: Iterable[Node]) -> frozenset[int]:
+    """All leaves that values were made from, as far as the graph connects them."""
+    seen: set[int] = set()
+    leaves: set[int] = set()
+    stack = list(nodes)
+    while stack:
+        node = stack.pop()
+        if id(node) in seen:
+            continue
+        seen.add(id(node))
+        if node.leaf is not None:
+            leaves.add(node.leaf)
+            continue
+        stack.extend(parent for parent in node.parents if parent.connected)
+    return frozenset(leaves)
+
+
+#: How far back a value that updates a leaf is followed to that leaf's own gradient.
+UPDATE_DEPTH = 400
+
+
+def comes_from_gradient(nodes: Iterable[Node], leaf: int) -> bool:
+    """Whether values were computed from the gradient of a leaf."""
+    seen: set[int] = set()
+    queue = list(nodes)
+    for node in queue:
+        if node.gradient_of == leaf:
+            return True
+        if id(node) in seen or len(seen) > UPDATE_DEPTH:
+            continue
+        seen.add(id(node))
+        queue.extend(node.parents)
+    return False

@@ -1,0 +1,57 @@
+"""Where grad mode was switched off: the ``with``, the decorator, or the global switch."""
+
+from __future__ import annotations
+
+from types import FrameType
+
+from torch.utils import _contextlib
+
+from gradaudit.model.sites import Site
+from gradaudit.observe.sites import SiteBook
+
+_DECORATED = "decorate_context"
+
+
+def switch_site(frame: FrameType | None, sites: SiteBook) -> Site | None:
+    """The place in the user's code that switched grad mode off, seen from the switching frame.
+
+    A decorator switches in a frame of torch's own between the caller and the function; the line
+    to name is then the decorator's, when the function is the user's.
+    """
+    inner = frame
+    while inner is not None and not sites.user.owns(inner.f_code):
+        if inner.f_code.co_name == _DECORATED and inner.f_globals is vars(_contextlib):
+            decorated = _decorator_site(inner, sites)
+            if decorated is not None:
+                return decorated
+        inner = inner.f_back
+    return sites.here(inner)
+
+
+def enclosing_switch(frame: FrameType | None, sites: SiteBook) -> Site | None:
+    """The block or decorator around the code that runs, when the switching itself went unseen.
+
+    ``inference_mode`` is entered without a call that a function mode could see (torch 2.13).
+    """
+    while frame is not None:
+        if sites.user.owns(frame.f_code):
+            source = sites.sources[frame.f_code.co_filename]
+            text = source.grad_mode_block(frame.f_lineno)
+            if text is not None and text.line >= frame.f_code.co_firstlineno:
+                return sites.at(frame.f_code.co_filename, text, frame.f_code.co_name)
+        elif frame.f_code.co_name == _DECORATED and frame.f_globals is vars(_contextlib):
+            decorated = _decorator_site(frame, sites)
+            if decorated is not None:
+                return decorated
+            return sites.here(frame)
+        frame = frame.f_back
+    return None
+
+
+def _decorator_site(frame: FrameType, sites: SiteBook) -> Site | None:
+    function = frame.f_locals.get("func")
+    code = getattr(function, "__code__", None)
+    if code is None or not sites.user.owns(code):
+        return None
+    text = sites.sources[code.co_filename].decorator(code.co_firstlineno)
+    return None if text is None else sites.at(code.co_filename, text, code.co_name)

@@ -1,0 +1,136 @@
+"""The leaves of the graph that the audit knows, held by weak references only."""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+import torch
+
+from gradaudit.model.events import LeafKind, LeafSeen, Members
+from gradaudit.model.sites import Site
+
+
+@dataclass(slots=True, eq=False)
+class Leaf:
+    """A parameter of a module, or any other leaf.
+
+    ``owner`` is the module it was registered in and ``attribute`` the name it has there.
+    ``told`` says whether the ledger has heard of it: only leaves that something happens to are
+    told, so that a program may make and drop a million modules.
+    """
+
+    number: int
+    kind: LeafKind
+    reference: weakref.ref[torch.Tensor]
+    shape: tuple[int, ...]
+    dtype: str
+    numel: int
+    requires_grad: bool
+    created: Site | None = None
+    owner: str | None = None
+    attribute: str | None = None
+    told: bool = False
+    frozen_at: Site | None = None
+
+
+def strong(reference: weakref.ref[torch.Tensor]) -> torch.Tensor | None:
+    """The tensor behind a weak reference, or None.
+
+    A tensor that only C++ holds has given its Python object away; after such a reference was
+    followed it must be told so (``torch.utils.weak.WeakRef`` does the same; torch 2.13).
+    """
+    tensor = reference()
+    if tensor is not None:
+        tensor._fix_weakref()  # type: ignore[attr-defined]
+    return tensor
+
+
+class Leaves:
+    """Leaf by tensor, by number; the numbers are never used again."""
+
+    def __init__(self, emit: Callable[[LeafSeen], None]) -> None:
+        self._emit = emit
+        self._by_id: dict[int, Leaf] = {}
+        self._all: dict[int, Leaf] = {}
+        self._next = 0
+        self._interned: dict[Members, Members] = {}
+
+    def find(self, tensor: torch.Tensor) -> Leaf | None:
+        """The leaf this very tensor is, if it is known."""
+        return self._by_id.get(id(tensor))
+
+    def learn(self, tensor: torch.Tensor, created: Site | None = None) -> Leaf:
+        """Take a leaf into the register."""
+        known = self._by_id.get(id(tensor))
+        if known is not None:
+            return known
+        number = self._next
+        self._next += 1
+        key = id(tensor)
+        leaf = Leaf(
+            number,
+            "parameter" if isinstance(tensor, torch.nn.Parameter) else "tensor",
+            weakref.ref(tensor, lambda _: self._lost(key, number)),
+            _shape(tensor), str(tensor.dtype).removeprefix("torch."), _numel(tensor),
+            tensor.requires_grad, created,
+        )
+        self._by_id[key] = leaf
+        self._all[number] = leaf
+        return leaf
+
+    def _lost(self, key: int, number: int) -> None:
+        self._by_id.pop(key, None)
+        leaf = self._all.get(number)
+        if leaf is not None and not leaf.told:
+            del self._all[number]
+
+    def tell(self, leaf: Leaf) -> int:
+        """Make sure the ledger has heard of a leaf; its number."""
+        if not leaf.told:
+            leaf.told = True
+            tensor = strong(leaf.reference)
+            if tensor is not None:
+                leaf.requires_grad = tensor.requires_grad
+                leaf.shape, leaf.numel = _shape(tensor), _numel(tensor)  # lazy ones get theirs late
+            self._emit(LeafSeen(leaf.number, leaf.kind, leaf.requires_grad, leaf.created))
+        return leaf.number
+
+    def __getitem__(self, number: int) -> Leaf:
+        return self._all[number]
+
+    def __contains__(self, number: int) -> bool:
+        return number in self._all
+
+    def alive(self) -> list[tuple[Leaf, torch.Tensor]]:
+        """Every known leaf whose tensor still lives."""
+        found = []
+        for leaf in list(self._all.values()):
+            tensor = strong(leaf.reference)
+            if tensor is not None:
+                found.append((leaf, tensor))
+        return found
+
+    def all(self) -> Iterable[Leaf]:
+        """Every leaf ever told of, and every other that lives."""
+        return self._all.values()
+
+    def members(self, numbers: Iterable[int]) -> Members:
+        """A set of leaves, interned: equal sets are one object."""
+        fresh = frozenset(numbers)
+        return self._interned.setdefault(fresh, fresh)
+
+
+def _shape(tensor: torch.Tensor) -> tuple[int, ...]:
+    try:
+        return tuple(int(size) for size in tensor.shape)
+    except RuntimeError:  # an uninitialised parameter of a lazy module has none yet
+        return ()
+
+
+def _numel(tensor: torch.Tensor) -> int:
+    try:
+        return int(tensor.numel())
+    except (RuntimeError, ValueError):  # as above
+        return 0

@@ -1,0 +1,179 @@
+"""The names users gave to their parameters and optimizers: found where they can be reached from."""
+
+from __future__ import annotations
+
+import sys
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from types import FrameType, FunctionType, MethodType, ModuleType
+from typing import Any
+
+import torch
+from torch.optim import Optimizer
+
+from gradaudit.observe.source import SourceBook
+
+#: How many objects one search looks at, how deep it goes, how much of a container it reads.
+_BUDGET, _DEPTH, _WIDTH = 20_000, 5, 256
+
+_OPAQUE = (ModuleType, FunctionType, MethodType, type, str, bytes, int, float, complex, bool)
+_PLAIN_ATTRIBUTES = frozenset(vars(torch.nn.Module()))
+
+
+@dataclass(slots=True)
+class Name:
+    """What one leaf is called, and by which other names of the same object."""
+
+    text: str
+    aliases: list[str] = field(default_factory=list)
+    module: torch.nn.Module | None = None  # only during a search
+    escaped: tuple[type, str] | None = None  # the class and attribute of a module it hides in
+
+
+@dataclass(slots=True)
+class Found:
+    """The result of one search: names by the identity of what they name."""
+
+    tensors: dict[int, Name] = field(default_factory=dict)
+    optimizers: dict[int, str] = field(default_factory=dict)
+    modules: dict[int, tuple[str, torch.nn.Module]] = field(default_factory=dict)
+
+
+Scope = tuple[Mapping[str, Any], frozenset[str]]
+
+
+def scopes(frames: Iterable[FrameType], sources: SourceBook) -> list[Scope]:
+    """Variables of frames, and of the main module, the outermost first; with their loop targets."""
+    main = vars(sys.modules["__main__"]) if "__main__" in sys.modules else {}
+    stack = list(frames)[::-1]
+    found: list[Scope] = []
+    seen: set[int] = set()
+    for frame in stack:
+        local = frame.f_globals if frame.f_code.co_name == "<module>" else frame.f_locals
+        found.append((local, sources[frame.f_code.co_filename].loop_targets))
+        seen.add(id(local))
+    for frame in stack:
+        if id(frame.f_globals) not in seen and frame.f_globals is not main:
+            seen.add(id(frame.f_globals))
+            found.append((frame.f_globals, sources[frame.f_code.co_filename].loop_targets))
+    if id(main) not in seen:
+        path = main.get("__file__")
+        targets = sources[path].loop_targets if isinstance(path, str) else frozenset()
+        found.insert(0, (main, targets))
+    return found
+
+
+def search(places: list[Scope]) -> Found:
+    """Name every tensor, optimizer and module that can be reached from variables.
+
+    The shortest way from the outermost variable wins.  Variables called ``self``, loop targets
+    that hold a bare tensor, and whatever lies in private attributes come last.
+    """
+    found = Found()
+    state = _Search(found)
+    for last_resort in (False, True):
+        for variables, targets in places:
+            state.explore(_roots(variables, targets, last_resort=last_resort))
+    return found
+
+
+def _roots(
+    variables: Mapping[str, Any], targets: frozenset[str], *, last_resort: bool
+) -> Iterator[tuple[str, Any]]:
+    for name, value in list(variables.items()):
+        if name.startswith("__") or isinstance(value, _OPAQUE):
+            continue
+        late = name in {"self", "cls"} or (
+            name in targets and isinstance(value, (torch.Tensor, torch.nn.Module))
+        )
+        if late is last_resort:
+            yield name, value
+
+
+class _Search:
+    """One breadth-first walk after the other, each over what the earlier ones left."""
+
+    def __init__(self, found: Found) -> None:
+        self._found = found
+        self._seen: set[int] = set()
+        self._budget = _BUDGET
+        self._kept: list[object] = []  # so that the ids in _seen stay those of these objects
+
+    def explore(self, roots: Iterable[tuple[str, Any]]) -> None:
+        queue: deque[tuple[str, Any, int, tuple[type, str] | None]] = deque(
+            (name, value, 0, None) for name, value in roots
+        )
+        late: list[tuple[str, torch.Tensor, Any]] = []
+        while queue and self._budget > 0:
+            name, value, depth, escape = queue.popleft()
+            self._budget -= 1
+            if isinstance(value, torch.Tensor):
+                late.append((name, value, escape))
+                continue
+            if isinstance(value, _OPAQUE) or value is None or id(value) in self._seen:
+                continue
+            self._seen.add(id(value))
+            self._kept.append(value)
+            if isinstance(value, Optimizer):
+                self._found.optimizers.setdefault(id(value), name)
+            elif isinstance(value, torch.nn.Module):
+                queue.extend(self._module(name, value, depth, escape))
+            elif depth < _DEPTH:
+                queue.extend(
+                    (path, item, depth + 1, escape) for path, item in _inside(name, value)
+                )
+        for name, tensor, escape in late:
+            if id(tensor) not in self._found.tensors:
+                self._found.tensors[id(tensor)] = Name(name, escaped=escape)
+
+    def _module(
+        self, name: str, module: torch.nn.Module, depth: int, escape: tuple[type, str] | None
+    ) -> Iterator[tuple[str, Any, int, tuple[type, str] | None]]:
+        here: dict[int, Name] = {}
+        for path, part in torch.nn.Module.named_modules(module, remove_duplicate=False):
+            full = f"{name}.{path}" if path else name
+            self._found.modules.setdefault(id(part), (full, part))
+            self._seen.add(id(part))
+            self._kept.append(part)
+            for attribute, parameter in part.__dict__.get("_parameters", {}).items():
+                if parameter is not None:
+                    self._parameter(here, f"{full}.{attribute}", parameter, part, escape)
+            if depth < _DEPTH:
+                for attribute, value in list(part.__dict__.items()):
+                    if attribute not in _PLAIN_ATTRIBUTES and not isinstance(value, _OPAQUE):
+                        yield f"{full}.{attribute}", value, depth + 1, (type(part), attribute)
+        for key, named in here.items():
+            self._found.tensors.setdefault(key, named)
+
+    def _parameter(
+        self, here: dict[int, Name], name: str, parameter: torch.Tensor, owner: torch.nn.Module,
+        escape: tuple[type, str] | None,
+    ) -> None:
+        known = here.get(id(parameter))
+        if known is None:
+            here[id(parameter)] = Name(name, module=owner, escaped=escape)
+        elif name not in known.aliases:
+            known.aliases.append(name)
+
+
+def _inside(name: str, value: object) -> Iterator[tuple[str, Any]]:
+    if isinstance(value, dict):
+        for index, (key, item) in enumerate(list(value.items())):
+            if index >= _WIDTH:
+                return
+            if isinstance(key, (str, int)):
+                yield f"{name}[{key!r}]", item
+        return
+    if isinstance(value, (list, tuple, deque)):
+        for index, item in enumerate(list(value)[:_WIDTH]):
+            yield f"{name}[{index}]", item
+        return
+    try:
+        attributes = object.__getattribute__(value, "__dict__")
+    except (AttributeError, TypeError):  # slots, C types, a hostile descriptor
+        return
+    if type(attributes) is dict:
+        for attribute, item in list(attributes.items())[:_WIDTH]:
+            if isinstance(attribute, str):
+                yield f"{name}.{attribute}", item

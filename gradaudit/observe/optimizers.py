@@ -1,0 +1,169 @@
+"""Optimizers: built, stepped, cleared."""
+
+from __future__ import annotations
+
+import functools
+import sys
+import weakref
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from types import FrameType
+from typing import Any, Protocol
+
+import torch
+from torch.optim import Optimizer
+from torch.optim.optimizer import (
+    register_optimizer_step_post_hook,
+    register_optimizer_step_pre_hook,
+)
+from torch.utils.hooks import RemovableHandle
+
+from gradaudit.model.events import Members
+from gradaudit.model.sites import Site
+from gradaudit.observe.patches import Patches, without_this_frame
+from gradaudit.observe.sites import SiteBook
+from gradaudit.observe.watch import Watch, parameters_of
+
+
+@dataclass(slots=True, eq=False)
+class Known:
+    """One optimizer: its number, where it was built, its members as of the last look."""
+
+    number: int
+    type: str
+    reference: weakref.ref[Optimizer]
+    site: Site | None
+    members: Members = field(default_factory=frozenset)
+    shape: tuple[tuple[int, int], ...] | None = None
+
+
+class Optimizers:
+    """The optimizers of a run, held by weak references."""
+
+    def __init__(self, watch: Watch, sites: SiteBook) -> None:
+        self._watch = watch
+        self._sites = sites
+        self._by_id: dict[int, Known] = {}
+        self.all: list[Known] = []
+
+    def built(self, optimizer: Optimizer, frame: FrameType | None) -> Known:
+        """An optimizer is being constructed, its param groups still to come."""
+        known = self._by_id.get(id(optimizer))
+        if known is not None and known.reference() is optimizer:
+            return known
+        site = self._sites.here(_outside(optimizer, frame))
+        known = Known(
+            len(self.all), type(optimizer).__name__, weakref.ref(optimizer), site
+        )
+        self._by_id[id(optimizer)] = known
+        self.all.append(known)
+        return known
+
+    def find(self, optimizer: Optimizer, frame: FrameType | None) -> Known:
+        """The optimizer with its members as they are now."""
+        known = self._by_id.get(id(optimizer))
+        if known is None or known.reference() is not optimizer:
+            known = self.built(optimizer, frame)
+        self._refresh(known, optimizer)
+        return known
+
+    def refresh_all(self) -> None:
+        """Look at the members of every optimizer that lives."""
+        for known in self.all:
+            optimizer = known.reference()
+            if optimizer is not None:
+                self._refresh(known, optimizer)
+
+    def _refresh(self, known: Known, optimizer: Optimizer) -> None:
+        groups = getattr(optimizer, "param_groups", None)
+        if not isinstance(groups, list):
+            return  # its constructor has not come so far
+        shape = tuple((id(group["params"]), len(group["params"])) for group in groups)
+        if shape == known.shape and not self._watch.probing:
+            return
+        known.shape = shape
+        parts = tuple(
+            self._watch.leaves.members(
+                self._watch.follow(tensor) for tensor in parameters_of(group)
+            )
+            for group in groups
+        )
+        members = self._watch.leaves.members(number for part in parts for number in part)
+        if members is not known.members or not known.members:
+            known.members = members
+            self._watch.optimizer_seen(known.number, known.site, members, parts)
+
+
+def _outside(optimizer: Optimizer, frame: FrameType | None) -> FrameType | None:
+    """The frame that called the constructor: beyond every ``__init__`` of the object itself."""
+    outer = frame
+    while frame is not None:
+        if frame.f_code.co_name in {"__init__", "__setstate__"} and (
+            next(iter(frame.f_locals.values()), None) is optimizer
+        ):
+            outer = frame.f_back
+        frame = frame.f_back
+    return outer
+
+
+class OptimizerListener(Protocol):
+    """Who wants to know of optimizers."""
+
+    def optimizer_built(self, optimizer: Optimizer, frame: FrameType) -> None: ...
+    def step_enters(self, optimizer: Optimizer, frame: FrameType, *, closure: bool) -> None: ...
+    def step_leaves(self, optimizer: Optimizer, frame: FrameType, *, closure: bool) -> None: ...
+    def zero_grad_enters(
+        self, owner: Optimizer | torch.nn.Module, frame: FrameType, *, to_none: bool
+    ) -> Callable[[], None] | None: ...
+
+
+def watch_optimizers(patches: Patches, listener: OptimizerListener) -> list[RemovableHandle]:
+    """Put listeners at construction, step and clearing; the hooks to be removed later."""
+    _watch_construction(patches, listener)
+    patches.replace(Optimizer, "zero_grad", _zero_grad(Optimizer.zero_grad, listener))
+    patches.replace(
+        torch.nn.Module, "zero_grad", _zero_grad(torch.nn.Module.zero_grad, listener)
+    )
+
+    def before(optimizer: Optimizer, args: Any, kwargs: Any) -> None:  # noqa: ANN401 - torch's signature
+        listener.step_enters(optimizer, sys._getframe(1), closure=_has_closure(args, kwargs))
+
+    def behind(optimizer: Optimizer, args: Any, kwargs: Any) -> None:  # noqa: ANN401 - torch's signature
+        listener.step_leaves(optimizer, sys._getframe(1), closure=_has_closure(args, kwargs))
+
+    return [register_optimizer_step_pre_hook(before), register_optimizer_step_post_hook(behind)]
+
+
+def _has_closure(args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
+    given = args[1] if len(args) > 1 else kwargs.get("closure")
+    return callable(given)
+
+
+def _watch_construction(patches: Patches, listener: OptimizerListener) -> None:
+    original = Optimizer._patch_step_function
+
+    @functools.wraps(original)
+    def _patch_step_function(self: Optimizer) -> None:
+        listener.optimizer_built(self, sys._getframe(1))
+        original(self)
+
+    patches.replace(Optimizer, "_patch_step_function", _patch_step_function)
+
+
+def _zero_grad(original: Callable[..., Any], listener: OptimizerListener) -> Callable[..., Any]:
+    @functools.wraps(original)
+    def zero_grad(self: Any, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - torch's signature
+        to_none = bool(args[0] if args else kwargs.get("set_to_none", True))
+        done = listener.zero_grad_enters(self, sys._getframe(1), to_none=to_none)
+        if done is None:
+            return original(self, *args, **kwargs)
+        try:
+            result = original(self, *args, **kwargs)
+        except BaseException as error:
+            without_this_frame(error)
+            raise
+        finally:
+            done()
+        return result
+
+    return zero_grad

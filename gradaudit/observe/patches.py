@@ -1,0 +1,34 @@
+"""Attributes of torch that are replaced while a run is audited, and given back afterwards."""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+class Patches:
+    """Replaced attributes; each is put back only where ours is still in place."""
+
+    def __init__(self) -> None:
+        self._done: list[tuple[object, str, Any, Any]] = []
+
+    def replace(self, owner: object, name: str, new: Any) -> None:  # noqa: ANN401 - any attribute
+        """Put ``new`` in the place of ``owner.name``."""
+        self._done.append((owner, name, vars(owner)[name], new))
+        setattr(owner, name, new)
+
+    def undo(self) -> None:
+        """Give everything back, the last replaced first."""
+        for owner, name, old, new in reversed(self._done):
+            if vars(owner).get(name) is new:  # somebody else's wrapper around ours stays
+                setattr(owner, name, old)
+        self._done.clear()
+
+
+def without_this_frame(error: BaseException) -> None:
+    """Take the frame that caught ``error`` out of its traceback, before a bare ``raise``.
+
+    From Python 3.11 on a bare ``raise`` does not add the frame again; in 3.10 it does, and only
+    a traceback that launch prints is free of it.
+    """
+    if error.__traceback__ is not None:
+        error.__traceback__ = error.__traceback__.tb_next

@@ -1,0 +1,203 @@
+"""The probe: the function mode and the tracer, from the first torch call to a few iterations on."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterable
+from types import FrameType
+from typing import Any
+
+import torch
+
+from gradaudit.model import events as ev
+from gradaudit.model.events import Members
+from gradaudit.model.sites import Site
+from gradaudit.observe.dataflow import Dataflow
+from gradaudit.observe.flow import Ancestry, Node, ancestry
+from gradaudit.observe.function_mode import CallMode
+from gradaudit.observe.grad_mode import enclosing_switch
+from gradaudit.observe.patches import Patches, without_this_frame
+from gradaudit.observe.sites import SiteBook
+from gradaudit.observe.tracer import LoopTracer
+from gradaudit.observe.watch import Watch
+
+#: How many iterations are probed, and how long a cheap script is probed beyond them (seconds of
+#: the audit's own time): a script of a few milliseconds is seen to its end.
+PROBE_ITERATIONS = 3
+PROBE_SECONDS = 0.25
+
+#: How many torch calls are followed while nothing is trained.
+CALLS_BEFORE_TRAINING = 300_000
+
+
+class Probe:
+    """Everything that is only there for a while."""
+
+    def __init__(
+        self, watch: Watch, sites: SiteBook, gap: Callable[[str, str], None],
+        leaving: Callable[[FrameType], None],
+    ) -> None:
+        self._watch = watch
+        self._sites = sites
+        self._gap = gap
+        self._patches = Patches()
+        self.dataflow = Dataflow(sites, watch.leaves, watch)
+        self.mode = CallMode(self.dataflow, self._fault)
+        self.tracer = LoopTracer(sites, self.safe_moment, leaving)
+        self.iterations = 0
+        self.over = False
+        self._armed = False
+        self._ending = False
+        watch.origin = self._origin
+
+    # -- life ------------------------------------------------------------------------------------
+
+    def begin(self) -> None:
+        """torch has just been imported: follow every call from now on."""
+        self.mode.enter()
+        self._watch.probing = True
+        self._patches.replace(torch.autograd.Function, "apply", classmethod(self._apply()))
+
+    def arm(self, frame: FrameType) -> None:
+        """Training begins: count the passes of loops from now on."""
+        if self._armed or self.over or not self.mode.own_thread:
+            return
+        self._armed = True
+        if not self.tracer.start(frame):
+            self._gap("passes of loops", "another tracer owns sys.settrace; they were not counted")
+
+    def consider_ending(self) -> None:
+        """An iteration may be over: enough seen?"""
+        if self.over or self._ending:
+            return
+        seen = self._watch.ledger.iterations
+        if seen > PROBE_ITERATIONS and self.seconds > PROBE_SECONDS:
+            self._ending = True
+        elif not self._armed and self.dataflow.calls > CALLS_BEFORE_TRAINING:
+            self._ending = True
+            self._gap(
+                "the dataflow",
+                f"{CALLS_BEFORE_TRAINING:,} torch calls came before any training; "
+                "following more would have slowed the script down",
+            )
+
+    def safe_moment(self) -> None:
+        """No call into torch is under way in this thread, so the mode may be taken off."""
+        self.consider_ending()
+        if self._ending and self.mode.own_thread:
+            self.end(sys._getframe(1))
+
+    def end(self, frame: FrameType | None) -> None:
+        """Take tracer and mode away, and drop what they gathered.  Idempotent."""
+        if self.over:
+            return
+        self.over = True
+        self.iterations = self._watch.ledger.iterations
+        self.tell_entered()
+        self._watch.probing = False
+        self.tracer.stop(frame)
+        if self.mode.own_thread:
+            self.mode.leave()
+        self.mode.listening = False
+        self._patches.undo()
+        self.dataflow.forget()
+
+    def stand_aside(self, why: str) -> None:
+        """Something runs that a mode or tracer would disturb: no probe from here on."""
+        if not self.over:
+            self._ending = True
+            self.mode.listening = False
+            self._gap("the dataflow", why)
+            self.safe_moment()
+
+    def switch(self, frame: FrameType | None) -> Site | None:
+        """Where grad mode was switched off, while it is off."""
+        return self.dataflow.switch or enclosing_switch(frame, self._sites)
+
+    @property
+    def seconds(self) -> float:
+        """What the probe has cost until now."""
+        return self.mode.seconds + self.tracer.seconds
+
+    def _fault(self, what: str, error: Exception) -> None:
+        self._watch.probing = False
+        self._gap(what, f"the audit failed inside: {type(error).__name__}: {error}")
+
+    # -- what was meant to be ----------------------------------------------------------------------
+
+    def tell_entered(self) -> None:
+        """Which leaves took part in operations, since the last time."""
+        by_site: dict[Site, set[int]] = {}
+        for leaf, raw in self.dataflow.entered.items():
+            by_site.setdefault(self._sites.of(raw), set()).add(leaf)
+        self.dataflow.entered.clear()
+        for site, leaves in by_site.items():
+            self._watch.tell(ev.Entered(site, self._told(leaves)))
+
+    def tell_losses_left(self) -> None:
+        """Which scalars could have been backpropagated and were not."""
+        for site, leaves in self.dataflow.losses_left():
+            self._watch.tell(ev.LossLeft(site, self._told(leaves)))
+
+    def backward_begins(self, roots: Iterable[torch.Tensor]) -> Ancestry:
+        """What the roots of a backward were made from."""
+        nodes = [self._root(root) for root in roots]
+        self.dataflow.backpropagated(nodes)
+        return ancestry(nodes)
+
+    def _root(self, tensor: torch.Tensor) -> Node:
+        return self.dataflow.source(tensor)
+
+    def backward_ends(self, site: Site, meant: Ancestry, deposited: Members) -> None:
+        """Which leaves the roots were made from and the backward did not reach."""
+        self.tell_entered()
+        for cut in meant.cuts:
+            leaves = cut.leaves - deposited
+            raw = cut.node.site
+            if not leaves or raw is None:
+                continue
+            produced = cut.produced.site if cut.produced is not None else None
+            self._watch.tell(
+                ev.Severed(
+                    self._sites.of(raw), cut.node.operation, cut.node.cut, self._told(leaves),
+                    site, cut.node.switch, None if produced is None else self._sites.of(produced),
+                )
+            )
+
+    def _told(self, leaves: Iterable[int]) -> Members:
+        watch = self._watch
+        numbers = [watch.leaves.tell(watch.leaves[leaf]) for leaf in leaves if leaf in watch.leaves]
+        return watch.leaves.members(numbers)
+
+    def _origin(self, tensor: torch.Tensor) -> tuple[Site | None, str | None]:
+        node = self.dataflow.node(tensor)
+        if node is None or node.site is None:
+            return None, None
+        return self._sites.of(node.site), node.operation
+
+    def _apply(self) -> Callable[..., Any]:
+        """``autograd.Function.apply``, which no function mode sees (torch 2.13), told of."""
+        original = torch.autograd.Function.apply.__func__  # type: ignore[attr-defined]
+        probe = self
+
+        def apply(cls: type, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - torch's signature
+            try:
+                result = original(cls, *args, **kwargs)
+            except BaseException as error:
+                without_this_frame(error)
+                raise
+            probe.applied(cls, args, result, sys._getframe(1))
+            return result
+
+        return apply
+
+    def applied(self, cls: type, args: tuple[Any, ...], result: object, frame: FrameType) -> None:
+        """An autograd Function of the user's or a library's was applied."""
+        mode = self.mode
+        if self.over or not mode.listening or mode.paused or not mode.own_thread:
+            return
+        try:
+            with torch._C.DisableTorchFunction():
+                self.dataflow.applied(f"{cls.__name__}.apply", args, result, frame)
+        except Exception as error:  # noqa: BLE001 - told as a gap; the training goes on
+            self._fault("custom autograd functions", error)

@@ -1,0 +1,233 @@
+"""From frames to sites: which line of the user's own code is to be named."""
+
+from __future__ import annotations
+
+import os
+import site as site_module
+import sys
+import sysconfig
+from collections.abc import Iterator
+from pathlib import Path
+from types import CodeType, FrameType
+
+import torch
+
+from gradaudit.model.sites import Location, Site
+from gradaudit.observe.source import SourceBook, Text
+
+#: The name of a frame through which torch is called on behalf of the user's line.
+TRAMPOLINE = "<gradaudit>"
+
+#: A place not looked up yet: a code object and the index of its instruction.
+RawSite = tuple[CodeType, int]
+
+
+def _library_roots() -> tuple[str, ...]:
+    paths = sysconfig.get_paths()
+    roots = {paths[key] for key in ("stdlib", "platstdlib", "purelib", "platlib")}
+    roots.update(site_module.getsitepackages())
+    roots.add(site_module.getusersitepackages())
+    roots.add(str(Path(torch.__file__).parent))
+    roots.add(str(Path(__file__).parent.parent))
+    real = {os.path.realpath(root) for root in roots}
+    return tuple(root.rstrip(os.sep) + os.sep for root in roots | real)
+
+
+class UserCode:
+    """Tells the user's own files from those of Python and of installed packages.
+
+    ``main_file`` is the user's wherever it lies; when it lies inside an installed package
+    (``python -m package.train``), so is that whole package.
+    """
+
+    def __init__(self, main_file: str | None) -> None:
+        self._roots = _library_roots()
+        self._own = self._own_root(main_file)
+        #: every file asked about so far, and whether it is the user's
+        self.seen: dict[str, bool] = {}
+
+    def _own_root(self, main_file: str | None) -> str | None:
+        if main_file is None:
+            return None
+        path = os.path.realpath(main_file)
+        if not self._is_library(path):
+            return path
+        package = Path(path).parent
+        while (package.parent / "__init__.py").exists():
+            package = package.parent
+        inside = (package / "__init__.py").exists() and str(package) + os.sep not in self._roots
+        return str(package) + os.sep if inside else path
+
+    def _is_library(self, path: str) -> bool:
+        return (
+            path.startswith(self._roots)
+            or "/site-packages/" in path
+            or "/dist-packages/" in path
+        )
+
+    def owns(self, code: CodeType) -> bool:
+        """Whether code is the user's."""
+        path = code.co_filename
+        known = self.seen.get(path)
+        if known is None:
+            known = self.seen[path] = self._judge(path)
+        return known and code.co_name != TRAMPOLINE
+
+    def _judge(self, path: str) -> bool:
+        if path.startswith("<"):
+            return False
+        real = os.path.realpath(path)
+        if self._own is not None and (real == self._own or real.startswith(self._own)):
+            return self._own.endswith(os.sep) or real == self._own
+        return not self._is_library(os.path.abspath(path)) and not self._is_library(real)
+
+
+class SiteBook:
+    """Interned sites: one object for one place, made when first needed."""
+
+    def __init__(self, user: UserCode, sources: SourceBook, cwd: str) -> None:
+        self.user = user
+        self.sources = sources
+        self._cwd = cwd
+        self._sites: dict[tuple[int, int, int, int], Site] = {}
+        self._raw: dict[tuple[int, int], Site] = {}
+        self._texts: dict[tuple[str, int, int], Site] = {}
+        #: code objects named by the keys above, so that their ids stay theirs
+        self._codes: dict[int, CodeType] = {}
+
+    # -- frames ------------------------------------------------------------------------------
+
+    def user_frame(self, frame: FrameType | None) -> FrameType | None:
+        """The nearest frame of the user's own code, from ``frame`` outwards."""
+        owns = self.user.owns
+        while frame is not None and not owns(frame.f_code):
+            frame = frame.f_back
+        return frame
+
+    def user_frames(self, frame: FrameType | None) -> Iterator[FrameType]:
+        """All frames of the user's own code, from ``frame`` outwards."""
+        while (frame := self.user_frame(frame)) is not None:
+            yield frame
+            frame = frame.f_back
+
+    def here(self, frame: FrameType | None) -> Site | None:
+        """The site of what ``frame`` is doing; None when no code of the user's is on the stack."""
+        nearest = self.user_frame(frame)
+        if nearest is None or frame is None:
+            return None
+        own = nearest is frame
+        key = (
+            id(nearest.f_code), nearest.f_lasti,
+            0 if own else id(frame.f_code), 0 if own else frame.f_lasti,
+        )
+        known = self._sites.get(key)
+        if known is None:
+            self._keep(nearest.f_code)
+            self._keep(frame.f_code)
+            known = self._sites[key] = Site(
+                self.location(nearest.f_code, nearest.f_lasti),
+                None if own else self.location(frame.f_code, frame.f_lasti),
+                self._loop(nearest),
+            )
+        return known
+
+    def of(self, raw: RawSite) -> Site:
+        """The site of a place noted earlier, when its frame may be gone."""
+        code, lasti = raw
+        key = (id(code), lasti)
+        known = self._raw.get(key)
+        if known is None:
+            self._keep(code)
+            known = self._raw[key] = Site(self.location(code, lasti))
+        return known
+
+    def at(self, path: str, text: Text, function: str | None = None) -> Site:
+        """The site of a stretch of source text."""
+        key = (path, text.line, text.column)
+        known = self._texts.get(key)
+        if known is None:
+            known = self._texts[key] = Site(
+                Location(
+                    self.shown(path), text.line, text.end_line, text.column, text.end_column,
+                    function, self.sources[path].line(text.line),
+                )
+            )
+        return known
+
+    def user_files(self) -> list[str]:
+        """The user's own files, as far as code of theirs ran."""
+        return [path for path, owned in self.user.seen.items() if owned]
+
+    def root_text(self, frame: FrameType | None) -> str | None:
+        """What the user called the root of the backward that is being called."""
+        nearest = self.user_frame(frame)
+        if nearest is None:
+            return None
+        source = self.sources[nearest.f_code.co_filename]
+        return source.call_subject(nearest.f_lineno, "backward")
+
+    def assigned_name(self, site: Site) -> str | None:
+        """The variable that the statement at a site assigns to, if it is a simple one."""
+        path = os.path.join(self._cwd, site.location.path)
+        return self.sources[path].assigned_name(site.location.line)
+
+    def _keep(self, code: CodeType) -> None:
+        self._codes[id(code)] = code
+
+    def _loop(self, nearest: FrameType) -> Location | None:
+        for frame in self.user_frames(nearest):
+            path = frame.f_code.co_filename
+            around = self.sources[path].loops_around(frame.f_lineno)
+            if around:
+                line = around[-1].line
+                return Location(
+                    self.shown(path), line, function=_function(frame.f_code),
+                    source=self.sources[path].line(line),
+                )
+        return None
+
+    # -- places ------------------------------------------------------------------------------
+
+    def shown(self, path: str) -> str:
+        """A path as the report shows it: relative to where the command was started."""
+        absolute = os.path.abspath(os.path.join(self._cwd, path))
+        if absolute.startswith(self._cwd.rstrip(os.sep) + os.sep):
+            return os.path.relpath(absolute, self._cwd)
+        return absolute
+
+    def location(self, code: CodeType, lasti: int) -> Location:
+        """Where an instruction stands, with columns from Python 3.11 on."""
+        path = code.co_filename
+        line, end_line, column, end_column = _position(code, lasti)
+        source = self.sources[path].line(line)
+        if source is not None and column is not None and end_column is not None:
+            column = _characters(source, column) + 1
+            last = source if end_line == line else self.sources[path].line(end_line or line) or ""
+            end_column = _characters(last, end_column) + 1
+        return Location(
+            self.shown(path), line, end_line, column, end_column, _function(code), source
+        )
+
+
+def _function(code: CodeType) -> str | None:
+    name: str = getattr(code, "co_qualname", code.co_name)  # co_qualname: Python 3.11
+    return None if name == "<module>" else name
+
+
+def _characters(text: str, byte_offset: int) -> int:
+    """Python counts columns in bytes of UTF-8; people count characters."""
+    return len(text.encode()[:byte_offset].decode(errors="ignore"))
+
+
+def _position(code: CodeType, lasti: int) -> tuple[int, int | None, int | None, int | None]:
+    if lasti >= 0 and sys.version_info >= (3, 11):
+        positions = list(code.co_positions())
+        index = lasti // 2
+        if index < len(positions) and positions[index][0] is not None:
+            line, end_line, column, end_column = positions[index]
+            return line or code.co_firstlineno, end_line, column, end_column
+    line = code.co_firstlineno
+    for start, end, number in code.co_lines():
+        if start <= lasti < end and number is not None:
+            line = number
+    return line, None, None, None

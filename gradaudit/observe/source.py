@@ -1,0 +1,269 @@
+"""What the user's source text says about a line: loops, statements, decorators.  Pure reading."""
+
+from __future__ import annotations
+
+import ast
+import linecache
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+
+_Function = (ast.FunctionDef, ast.AsyncFunctionDef)
+_Scope = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda, ast.ClassDef)
+_Loop = (ast.For, ast.AsyncFor, ast.While)
+_GRAD_MODES = frozenset({"no_grad", "inference_mode", "set_grad_enabled"})
+
+
+@dataclass(frozen=True, slots=True)
+class LoopRange:
+    """A loop statement: its first line, its last, and the line its header begins at."""
+
+    line: int
+    end_line: int
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """A stretch of source: 1-based lines, 1-based columns, the end exclusive."""
+
+    line: int
+    end_line: int
+    column: int
+    end_column: int
+
+
+def _span(node: ast.expr | ast.stmt) -> Text:
+    return Text(
+        node.lineno, node.end_lineno or node.lineno, node.col_offset + 1,
+        (node.end_col_offset or node.col_offset) + 1,
+    )
+
+
+class SourceFile:
+    """One file of the user's, parsed when first asked; empty if it cannot be read or parsed."""
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+
+    def line(self, number: int) -> str | None:
+        """The text of a line, stripped of its end; None beyond the file."""
+        text = linecache.getline(self.path, number)
+        return text.rstrip("\r\n") if text else None
+
+    @cached_property
+    def tree(self) -> ast.Module:
+        """The syntax tree; of an unreadable file, an empty one."""
+        try:
+            return ast.parse("".join(linecache.getlines(self.path)))
+        except (SyntaxError, ValueError):  # not Python, or another version's
+            return ast.Module(body=[], type_ignores=[])
+
+    @cached_property
+    def _loops(self) -> tuple[LoopRange, ...]:
+        return tuple(
+            LoopRange(node.lineno, node.end_lineno or node.lineno)
+            for node in ast.walk(self.tree)
+            if isinstance(node, _Loop)
+        )
+
+    @cached_property
+    def _functions(self) -> tuple[tuple[int, int], ...]:
+        return tuple(
+            (node.body[0].lineno, node.end_lineno or node.lineno)
+            for node in ast.walk(self.tree)
+            if isinstance(node, _Function)
+        )
+
+    def loops_around(self, line: int) -> tuple[LoopRange, ...]:
+        """The loops whose body runs ``line``, outermost first; those outside its function don't."""
+        inside = [start for start, end in self._functions if start <= line <= end]
+        top = max(inside, default=0)
+        around = [
+            loop for loop in self._loops if loop.line >= top and loop.line < line <= loop.end_line
+        ]
+        return tuple(sorted(around, key=lambda loop: loop.line))
+
+    @cached_property
+    def _headers(self) -> dict[int, LoopRange]:
+        return {loop.line: loop for loop in self._loops}
+
+    def loop_at_header(self, line: int) -> LoopRange | None:
+        """The loop that begins at a line."""
+        return self._headers.get(line)
+
+    def _nodes_on(self, line: int) -> Iterator[ast.AST]:
+        for node in ast.walk(self.tree):
+            start = getattr(node, "lineno", None)
+            if start is not None and start <= line <= (getattr(node, "end_lineno", None) or start):
+                yield node
+
+    def attribute_subject(
+        self, line: int, attribute: str, column: int | None = None
+    ) -> ast.Attribute | None:
+        """The expression ``<subject>.<attribute>`` on a line; at a column, where that is known."""
+        found = [
+            node
+            for node in self._nodes_on(line)
+            if isinstance(node, ast.Attribute) and node.attr == attribute
+        ]
+        if column is not None:
+            exact = [node for node in found if node.col_offset + 1 == column]
+            found = exact or found
+        return found[0] if found else None
+
+    def call_subject(self, line: int, method: str) -> str | None:
+        """What a method is called on: ``"loss"`` for ``loss.backward()``; its first argument
+        for a function, ``"loss"`` for ``accelerator.backward(loss)``."""
+        for node in self._nodes_on(line):
+            if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)):
+                continue
+            if node.func.attr != method:
+                continue
+            subject = node.args[0] if node.args else node.func.value
+            return ast.unparse(subject)
+        return None
+
+    def assigned_name(self, line: int) -> str | None:
+        """The name that the assignment on a line binds, if it binds just one."""
+        for node in self._nodes_on(line):
+            if isinstance(node, ast.Assign) and len(node.targets) == 1:
+                target = node.targets[0]
+                if isinstance(target, (ast.Name, ast.Attribute)):
+                    return ast.unparse(target)
+        return None
+
+    def asks_for_none(self, read: ast.Attribute) -> bool:
+        """Whether an expression is only asked whether it is None (or true)."""
+        for node in ast.walk(self.tree):
+            if isinstance(node, ast.Compare) and any(
+                isinstance(op, (ast.Is, ast.IsNot, ast.Eq, ast.NotEq)) for op in node.ops
+            ):
+                operands = [node.left, *node.comparators]
+                if read in operands and any(
+                    isinstance(each, ast.Constant) and each.value is None for each in operands
+                ):
+                    return True
+            elif isinstance(node, (ast.If, ast.While, ast.IfExp, ast.Assert)):
+                if node.test is read:
+                    return True
+            elif isinstance(node, ast.BoolOp):
+                if read in node.values:
+                    return True
+            elif isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.Not):
+                if node.operand is read:
+                    return True
+            elif isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
+                if node.func.id in {"hasattr", "isinstance", "bool", "id", "type"} and (
+                    read in node.args
+                ):
+                    return True
+            elif isinstance(node, ast.comprehension) and read in node.ifs:
+                return True
+        return False
+
+    @cached_property
+    def loop_targets(self) -> frozenset[str]:
+        """Names bound by any ``for`` statement of the file."""
+        return frozenset(
+            name
+            for node in ast.walk(self.tree)
+            if isinstance(node, (ast.For, ast.AsyncFor))
+            for name in _names(node.target)
+        )
+
+    def loop_targets_at(self, line: int) -> frozenset[str]:
+        """Names bound by the loops and comprehensions around a line."""
+        names: set[str] = set()
+        for node in ast.walk(self.tree):
+            if isinstance(node, (ast.For, ast.AsyncFor)):
+                if node.lineno <= line <= (node.end_lineno or node.lineno):
+                    names.update(_names(node.target))
+            elif isinstance(node, (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)):
+                if node.lineno <= line <= (node.end_lineno or node.lineno):
+                    for part in node.generators:
+                        names.update(_names(part.target))
+        return frozenset(names)
+
+    def grad_mode_block(self, line: int) -> Text | None:
+        """The innermost ``with`` item or decorator around a line that sets grad mode."""
+        best: ast.expr | None = None
+        for node in self._nodes_on(line):
+            candidates: list[ast.expr] = []
+            if isinstance(node, (ast.With, ast.AsyncWith)):
+                candidates = [item.context_expr for item in node.items]
+            elif isinstance(node, _Function):
+                candidates = list(node.decorator_list)
+            for expression in candidates:
+                if _sets_grad_mode(expression) and (
+                    best is None or expression.lineno >= best.lineno
+                ):
+                    best = expression
+        return _span(best) if best is not None else None
+
+    def decorator(self, function_line: int) -> Text | None:
+        """The grad-mode decorator of the function that begins (decorators included) at a line."""
+        for node in ast.walk(self.tree):
+            if isinstance(node, _Function) and node.decorator_list:
+                first = min(each.lineno for each in node.decorator_list)
+                if function_line in (first, node.lineno):
+                    for each in node.decorator_list:
+                        if _sets_grad_mode(each):
+                            return _span(each)
+        return None
+
+    def assignment_to_self(self, attribute: str) -> Text | None:
+        """Where ``self.<attribute> = …`` (or an annotated one) stands, the first in the file."""
+        for node in ast.walk(self.tree):
+            targets: list[ast.expr] = []
+            if isinstance(node, ast.Assign):
+                targets = node.targets
+            elif isinstance(node, ast.AnnAssign):
+                targets = [node.target]
+            for target in targets:
+                if (
+                    isinstance(target, ast.Attribute)
+                    and target.attr == attribute
+                    and isinstance(target.value, ast.Name)
+                    and target.value.id == "self"
+                    and isinstance(node, ast.stmt)
+                ):
+                    return _span(node)
+        return None
+
+    def attribute_assignment(self, attributes: frozenset[str]) -> list[tuple[str, Text]]:
+        """Every ``<subject>.<attribute> = …`` for the attributes given, as (text, place)."""
+        found = []
+        for node in ast.walk(self.tree):
+            if isinstance(node, ast.Assign):
+                for target in node.targets:
+                    if isinstance(target, ast.Attribute) and target.attr in attributes:
+                        found.append((ast.unparse(target), _span(node)))
+        return found
+
+
+def _names(target: ast.expr) -> Iterator[str]:
+    for node in ast.walk(target):
+        if isinstance(node, ast.Name):
+            yield node.id
+
+
+def _sets_grad_mode(expression: ast.expr) -> bool:
+    for node in ast.walk(expression):
+        if isinstance(node, ast.Attribute) and node.attr in _GRAD_MODES:
+            return True
+        if isinstance(node, ast.Name) and node.id in _GRAD_MODES:
+            return True
+    return False
+
+
+class SourceBook:
+    """The source files of a run, each read once."""
+
+    def __init__(self) -> None:
+        self._files: dict[str, SourceFile] = {}
+
+    def __getitem__(self, path: str) -> SourceFile:
+        known = self._files.get(path)
+        if known is None:
+            known = self._files[path] = SourceFile(path)
+        return known

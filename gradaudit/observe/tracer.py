@@ -1,0 +1,80 @@
+"""``sys.settrace`` over the user's own files: which loops run, and how often."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from time import perf_counter
+from types import FrameType
+from typing import Any
+
+from gradaudit.observe.sites import SiteBook
+from gradaudit.observe.source import LoopRange
+
+
+class LoopTracer:
+    """Counts the passes of loops while it is on.
+
+    ``moment`` is called at lines of the user's, outside of any call into torch: the only moment
+    at which a function mode can be taken off safely.  ``leaving`` is called with frames of the
+    user's that return.
+    """
+
+    def __init__(
+        self, sites: SiteBook, moment: Callable[[], None], leaving: Callable[[FrameType], None]
+    ) -> None:
+        self._sites = sites
+        self._moment = moment
+        self._leaving = leaving
+        self._entered: dict[int, LoopRange] = {}
+        self.passes: dict[tuple[str, int], int] = {}
+        self.seconds = 0.0
+        self.on = False
+
+    def start(self, frame: FrameType | None) -> bool:
+        """Trace from here on, the frames on the stack included; False if another tracer is on."""
+        if sys.gettrace() is not None:
+            return False
+        for user in self._sites.user_frames(frame):
+            if user.f_trace is None:
+                user.f_trace = self._local
+            for loop in self._sites.sources[user.f_code.co_filename].loops_around(user.f_lineno):
+                self.passes.setdefault((user.f_code.co_filename, loop.line), 1)
+        self.on = True
+        sys.settrace(self._global)
+        return True
+
+    def stop(self, frame: FrameType | None) -> None:
+        """Give ``sys.settrace`` back, unless somebody has taken it meanwhile."""
+        self.on = False
+        if sys.gettrace() == self._global:
+            sys.settrace(None)
+        for user in self._sites.user_frames(frame):
+            if user.f_trace == self._local:
+                user.f_trace = None
+
+    def _global(self, frame: FrameType, event: str, arg: Any) -> Any:  # noqa: ANN401, ARG002
+        return self._local if self._sites.user.owns(frame.f_code) else None
+
+    def _local(self, frame: FrameType, event: str, arg: Any) -> Any:  # noqa: ANN401, ARG002
+        began = perf_counter()
+        if event == "line":
+            self._line(frame)
+            if self.on:
+                self._moment()
+        elif event == "return":
+            self._leaving(frame)
+        self.seconds += perf_counter() - began
+        return self._local if self.on else None
+
+    def _line(self, frame: FrameType) -> None:
+        path, line = frame.f_code.co_filename, frame.f_lineno
+        source = self._sites.sources[path]
+        key = id(frame)
+        header = self._entered.pop(key, None)
+        if header is not None and header.line < line <= header.end_line:
+            place = (path, header.line)
+            self.passes[place] = self.passes.get(place, 0) + 1
+        loop = source.loop_at_header(line)
+        if loop is not None:
+            self._entered[key] = loop

@@ -1,0 +1,240 @@
+"""Turns entries and exits of backward, step and clearing into events, states into deposits."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Iterable
+from types import FrameType
+from typing import Any
+
+import torch
+
+from gradaudit.ledger.ledger import NOBODY, Ledger
+from gradaudit.model import events as ev
+from gradaudit.model.events import Event, Members
+from gradaudit.model.sites import Site
+from gradaudit.observe.by_hand import Deeds, Habit, trace_of, unexplained
+from gradaudit.observe.gradients import Gradients
+from gradaudit.observe.leaves import Leaf, Leaves
+from gradaudit.observe.reads import Reads, reason_for_none
+from gradaudit.observe.sites import SiteBook
+
+
+class Watch:
+    """The state of all gradients, and what the ledger is told of it.
+
+    ``probing`` is whether by-hand deeds are being reported; where they are not, what changes
+    between two points is explained by habit, or else told without a site.
+    """
+
+    def __init__(self, ledger: Ledger, sites: SiteBook) -> None:
+        self.ledger = ledger
+        self.sites = sites
+        self.leaves = Leaves(ledger.feed)
+        self.gradients = Gradients()
+        self.reads = Reads(sites)
+        self.probing = False
+        self.deeds = Deeds(self.leaves.members)
+        #: tells the dataflow's node of a tensor that is no leaf: (where made, by what)
+        self.origin: Callable[[torch.Tensor], tuple[Site | None, str | None]] = lambda _: (None, None)
+        self._habits: dict[tuple[Hashable, Hashable], Habit] = {}
+        self._previous: Hashable = None
+        self._interned: dict[Hashable, Event] = {}
+        self._optimized: set[int] = set()
+        self._deferred: list[Event] | None = None
+        self._stepped_inside: set[int] = set()
+
+    # -- telling -------------------------------------------------------------------------------
+
+    def tell(self, event: Event) -> None:
+        """Hand an event to the ledger, or keep it until the backward under way is over."""
+        if self._deferred is not None:
+            self._deferred.append(event)
+        else:
+            self.ledger.feed(event)
+
+    def _same(self, key: Hashable, make: Callable[[], Event]) -> Event:
+        """The event made for a key before: in a steady run nothing is made anew."""
+        known = self._interned.get(key)
+        if known is None:
+            known = self._interned[key] = make()
+        return known
+
+    # -- points ----------------------------------------------------------------------------------
+
+    def point(self, key: Hashable) -> None:
+        """Something is about to happen: first tell what was done by hand since the last time."""
+        stretch = (self._previous, key)
+        self._previous = key
+        if self.probing:
+            self._probed_stretch(stretch)
+            return
+        habit = self._habits.get(stretch)
+        if isinstance(key, tuple) and key[0] != "backward" and (habit is None or not habit.events):
+            return  # nothing was ever done by hand here: spare the look
+        changes = self.gradients.look()
+        if habit is not None and trace_of(changes) == habit.trace:
+            events: Iterable[Event] = habit.events
+        else:
+            events = unexplained(changes, self.leaves.members)
+        for event in events:
+            self.tell(event)
+
+    def _probed_stretch(self, stretch: tuple[Hashable, Hashable]) -> None:
+        changes = self.gradients.look()
+        explained = self.deeds.explained
+        events = self.deeds.take()
+        rest = unexplained(
+            [change for change in changes if change.leaf not in explained], self.leaves.members
+        )
+        self._habits[stretch] = Habit(trace_of(changes), (*events, *rest))
+        for event in (*events, *rest):
+            self.tell(event)
+
+    # -- leaves ----------------------------------------------------------------------------------
+
+    def follow(self, tensor: torch.Tensor, created: Site | None = None) -> int:
+        """From now on this leaf is looked at; its number."""
+        leaf = self.leaves.learn(tensor, created)
+        return self.follow_leaf(leaf)
+
+    def follow_leaf(self, leaf: Leaf) -> int:
+        """From now on this leaf is looked at; its number."""
+        number = self.leaves.tell(leaf)
+        if leaf not in self.gradients:
+            self.gradients.track(leaf)
+        return number
+
+    def optimizer_seen(
+        self, number: int, site: Site | None, members: Members, groups: tuple[Members, ...]
+    ) -> None:
+        """An optimizer has these members now."""
+        self._optimized |= members
+        self.tell(ev.OptimizerSeen(number, site, members, groups))
+
+    # -- backward --------------------------------------------------------------------------------
+
+    def backward_begins(self, site: Site) -> None:
+        """An accumulating backward is about to run."""
+        self.point(("backward", site))
+        self._deferred = []
+        self._stepped_inside.clear()
+
+    def backward_ends(
+        self, site: Site, root: str | None, *, failed: bool, grad_mode_off: Site | None
+    ) -> Members:
+        """It has run: whatever changed was deposited by it.  Returns the leaves it reached."""
+        changed = [change.leaf for change in self.gradients.look() if not change.emptied]
+        deposited = self.leaves.members([*changed, *self._stepped_inside])
+        deferred, self._deferred = self._deferred or [], None
+        self.tell(
+            self._same(
+                ("backward", site, deposited, failed),
+                lambda: ev.Backward(site, root, deposited, failed, grad_mode_off),
+            )
+        )
+        for event in deferred:
+            self.ledger.feed(event)
+        return deposited
+
+    # -- optimizers ------------------------------------------------------------------------------
+
+    def step(self, site: Site, number: int, members: Members) -> None:
+        """An optimizer steps, its gradients as they are now."""
+        self.point(("step", site, number))
+        if self._deferred is not None:  # a step from inside a backward
+            self.gradients.look()
+        holding = self.gradients.holding(members)
+        present = members if len(holding) == len(members) else self.leaves.members(holding)
+        if self._deferred is not None:
+            self._stepped_inside |= present
+        self.tell(
+            self._same(
+                ("step", site, number, present, members),
+                lambda: ev.Stepped(
+                    site, number, present,
+                    NOBODY if present is members else self.leaves.members(members - present),
+                ),
+            )
+        )
+
+    def zero_grad_begins(self, site: Site, targets: Members) -> list[int]:
+        """``zero_grad`` is about to run; who holds a gradient now."""
+        self.point(("clear", site, targets))
+        return self.gradients.holding(targets)
+
+    def zero_grad_ends(
+        self, site: Site, targets: Members, held: list[int], *, to_none: bool
+    ) -> None:
+        """``zero_grad`` has run."""
+        if to_none:
+            self.gradients.assume_empty(targets)
+        else:
+            self.gradients.look()
+        self.tell(self._same(("called", site, targets), lambda: ev.ZeroGradCalled(site, targets)))
+        if held:
+            members = targets if len(held) == len(targets) else self.leaves.members(held)
+            self.tell(
+                self._same(
+                    ("zeroed", site, members, targets),
+                    lambda: ev.Cleared(site, members, targets, by_hand=False, to_none=to_none),
+                )
+            )
+
+    # -- by hand: what the dataflow reports --------------------------------------------------------
+
+    def cleared_by_hand(self, leaf: Leaf, site: Site | None, *, to_none: bool) -> None:
+        """The user's code cleared a gradient."""
+        self.deeds.cleared(self.follow_leaf(leaf), site, to_none=to_none)
+
+    def assigned_by_hand(self, leaf: Leaf, site: Site | None) -> None:
+        """The user's code assigned a gradient."""
+        self.deeds.assigned(self.follow_leaf(leaf), site)
+
+    def rescaled(self, leaf: Leaf, site: Site | None, *, clipped: bool) -> None:
+        """A gradient was changed in place."""
+        self.deeds.rescaled(self.follow_leaf(leaf), site, clipped=clipped)
+
+    def updated_by_hand(self, leaf: Leaf, site: Site) -> None:
+        """The user's code updated a leaf with its own gradient."""
+        self.deeds.updated(self.follow_leaf(leaf), site)
+
+    def requires_grad_set(self, leaf: Leaf, site: Site, *, value: bool) -> None:
+        """The user's code froze or thawed a leaf."""
+        leaf.requires_grad = value
+        if not value:
+            leaf.frozen_at = site
+        if leaf.told:
+            self.deeds.frozen(leaf.number, site, value=value)
+
+    def gradient_read(self, tensor: torch.Tensor, frame: FrameType, *, present: bool) -> None:
+        """The user's code read ``.grad``."""
+        read = self.reads.at(frame)
+        site = self.sites.here(frame)
+        if read is None or read.asking or site is None:
+            return
+        leaf = self.leaves.find(tensor)
+        if present:
+            if leaf is not None and leaf.number not in self._optimized:
+                self.deeds.read(self.follow_leaf(leaf), site)
+            return
+        if not tensor.is_leaf and tensor.retains_grad:
+            return
+        self._none_read(tensor, leaf, site, read.subject, bulk=read.bulk)
+
+    def _none_read(
+        self, tensor: torch.Tensor, leaf: Leaf | None, site: Site, subject: str, *, bulk: bool
+    ) -> None:
+        origin, operation = self.origin(tensor)
+        number = None
+        if tensor.is_leaf:
+            number = self.follow(tensor, origin) if leaf is None else self.follow_leaf(leaf)
+        filled = number is not None and bool(self.ledger.life(number).deposited)
+        reason = reason_for_none(
+            tensor, backward_ran=self.ledger.backward_calls > 0, was_filled=filled
+        )
+        self.tell(ev.NoneRead(site, number, subject, reason, origin, operation, bulk))
+
+
+def parameters_of(group: dict[str, Any]) -> list[torch.Tensor]:
+    """All tensors in a param group of an optimizer."""
+    return [tensor for tensor in group.get("params", ()) if isinstance(tensor, torch.Tensor)]

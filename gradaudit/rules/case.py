@@ -1,0 +1,158 @@
+"""The questions rules ask of a recording."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator
+from functools import cached_property
+
+from gradaudit.ledger.evidence import Evidence
+from gradaudit.ledger.ledger import Ledger, OptimizerRecord
+from gradaudit.ledger.life import Life
+from gradaudit.ledger.recording import LeafFacts, Recording
+from gradaudit.model.findings import Span
+from gradaudit.model.sites import Site
+
+#: The index of one among many of a kind: ``experts.3.weight``, ``layers[3].weight``.
+_INDEX = re.compile(r"(?<=\.)\d+(?=\.)|(?<=\[)\d+(?=\])")
+
+
+class Case:
+    """One recording under judgement; ``claimed`` are the leaves a root cause was found for."""
+
+    def __init__(self, recording: Recording) -> None:
+        self.recording = recording
+        self.claimed: set[int] = set()
+
+    @property
+    def ledger(self) -> Ledger:
+        """The lives."""
+        return self.recording.ledger
+
+    # -- leaves --------------------------------------------------------------------------------
+
+    def life(self, leaf: int) -> Life:
+        """The life of a leaf."""
+        return self.ledger.cohorts[leaf]
+
+    def evidence(self, leaf: int) -> Evidence:
+        """The facts about a leaf."""
+        return self.ledger.evidence[leaf]
+
+    def facts(self, leaf: int) -> LeafFacts:
+        """The words about a leaf."""
+        return self.recording.leaves[leaf]
+
+    def name(self, leaf: int) -> str:
+        """What the user calls a leaf."""
+        return self.facts(leaf).name
+
+    def grouped(
+        self, leaves: Iterable[int], key: Callable[[int], Site | None]
+    ) -> Iterator[tuple[Site | None, frozenset[int]]]:
+        """Leaves by the line that a verdict about them would point at, in order of appearance."""
+        groups: dict[object, tuple[Site | None, set[int]]] = {}
+        for leaf in sorted(leaves):
+            site = key(leaf)
+            place = None if site is None else (site.location.path, site.location.line)
+            groups.setdefault(place, (site, set()))[1].add(leaf)
+        for site, members in groups.values():
+            yield site, frozenset(members)
+
+    def everything(self) -> Span:
+        """The whole run, for what was so from its first iteration to its last."""
+        count = max(self.ledger.iterations, 1)
+        return Span(0, count - 1, count)
+
+    # -- optimizers ----------------------------------------------------------------------------
+
+    @cached_property
+    def _optimizers_of(self) -> dict[int, list[int]]:
+        owners: dict[int, list[int]] = {}
+        for number, record in self.ledger.optimizers.items():
+            for leaf in record.members:
+                owners.setdefault(leaf, []).append(number)
+        return owners
+
+    def optimizers_of(self, leaf: int) -> list[OptimizerRecord]:
+        """The optimizers that have a leaf."""
+        return [self.ledger.optimizers[number] for number in self._optimizers_of.get(leaf, [])]
+
+    def optimizer_name(self, record: OptimizerRecord) -> str:
+        """What the user calls an optimizer."""
+        for number, known in self.ledger.optimizers.items():
+            if known is record:
+                return self.recording.optimizers[number].name
+        return "the optimizer"
+
+    def step_site(self, leaf: int) -> Site | None:
+        """Where the optimizer of a leaf is stepped."""
+        for record in self.optimizers_of(leaf):
+            if record.step_sites:
+                return max(record.step_sites, key=record.step_sites.__getitem__)
+        return None
+
+    # -- starving ------------------------------------------------------------------------------
+
+    @property
+    def backwards_done(self) -> int:
+        """Backwards that ran to their end."""
+        return sum(record.count - record.failed for record in self.ledger.backwards.values())
+
+    def never_fed(self, leaf: int) -> bool:
+        """Whether no gradient ever arrived, by a backward or by hand."""
+        life = self.life(leaf)
+        return not life.deposited and not life.assigned
+
+    def wanted(self, leaf: int) -> bool:
+        """Whether the script plainly expects a gradient: it is stepped, or read by name."""
+        evidence = self.evidence(leaf)
+        if any(record.steps for record in self.optimizers_of(leaf)):
+            return True
+        if any(not read.bulk or evidence.requires_grad for read in evidence.none_reads):
+            return True
+        failed = {record.site for record in self.ledger.backwards.values() if record.failed}
+        if any(cut.backward in failed for cut in evidence.severed):
+            return True
+        return bool(failed) and bool(self.optimizers_of(leaf)) and not self.backwards_done
+
+    def starving(self) -> list[int]:
+        """Leaves that should have a gradient, never had one, and for which no cause was found."""
+        return [
+            leaf
+            for leaf in self.ledger.evidence
+            if leaf not in self.claimed
+            and leaf in self.recording.leaves
+            and self.never_fed(leaf)
+            and self.wanted(leaf)
+            and not self.idle_by_turns(leaf)
+        ]
+
+    @cached_property
+    def _families(self) -> dict[str, list[int]]:
+        families: dict[str, list[int]] = {}
+        for leaf, facts in self.recording.leaves.items():
+            for index in _INDEX.finditer(facts.name):
+                families.setdefault(_family(facts.name, index), []).append(leaf)
+        return families
+
+    def idle_by_turns(self, leaf: int) -> bool:
+        """Whether it is one of several alike of which each iteration uses only some.
+
+        An expert that no token chose, a block that stochastic depth dropped: they may be idle
+        for as long as was looked.  Siblings that are always used prove the opposite.
+        """
+        for index in _INDEX.finditer(self.name(leaf)):
+            siblings = self._families[_family(self.name(leaf), index)]
+            if any(_by_turns(self.life(sibling)) for sibling in siblings if sibling != leaf):
+                return True
+        return False
+
+
+def _family(name: str, index: re.Match[str]) -> str:
+    return f"{name[: index.start()]}*{name[index.end() :]}"
+
+
+def _by_turns(life: Life) -> bool:
+    states = {run.state for run in life.timeline}
+    return bool(life.deposited) and "none" in states and len(states) > 1

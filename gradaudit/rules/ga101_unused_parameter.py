@@ -1,0 +1,76 @@
+"""GA101 unused-parameter."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from gradaudit.rules.case import Case
+from gradaudit.rules.rule import ARRIVAL, Link, Rule, Verdict
+from gradaudit.rules.words import does, several
+
+DOCUMENTATION = """
+## What it finds
+A trainable parameter that never took part in any forward that was backpropagated.
+
+## Why it matters
+It keeps the values it was initialised with. The optimizer steps over it in silence, and in
+distributed training it makes every step wait or fail.
+
+## Example
+```python
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.body = nn.Linear(8, 8)
+        self.head = nn.Linear(8, 1)   # made, registered, optimised …
+
+    def forward(self, x):
+        return self.body(x).mean()    # … and never called
+```
+
+## Instead
+Call it in `forward`, or remove it. If it is meant for later, freeze it until then
+(`self.head.requires_grad_(False)`).
+
+## When it is fine
+Experts and blocks that are idle in some iterations are not reported: their siblings show that
+they take turns.
+
+## References
+- torch.nn.parallel.DistributedDataParallel, `find_unused_parameters`
+"""
+
+
+def check(case: Case) -> Iterator[Verdict]:
+    """Starving leaves that entered no operation at all."""
+    if not case.backwards_done:
+        return
+    unused = [
+        leaf
+        for leaf in case.starving()
+        if case.evidence(leaf).requires_grad and case.evidence(leaf).entered is None
+    ]
+    for site, leaves in case.grouped(unused, lambda leaf: case.evidence(leaf).created):
+        count = len(leaves)
+        yield Verdict(
+            f"{several(count, 'parameter')} {does(count, 'was', 'were')} never used in any forward",
+            "Use it in the forward pass, or remove it; to keep it for later, freeze it with "
+            "requires_grad_(False).",
+            site,
+            leaves,
+            chain=(
+                Link("made here", site),
+                Link(
+                    "stepped here without a gradient",
+                    next(filter(None, map(case.step_site, sorted(leaves))), None),
+                ),
+            ),
+            span=case.everything(),
+        )
+
+
+RULE = Rule(
+    "GA101", "unused-parameter", "error", ARRIVAL,
+    "A trainable parameter never took part in any forward that was backpropagated.",
+    DOCUMENTATION, check,
+)

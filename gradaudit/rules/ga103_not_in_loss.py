@@ -1,0 +1,73 @@
+"""GA103 not-in-loss."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from gradaudit.rules.case import Case
+from gradaudit.rules.rule import ARRIVAL, Link, Rule, Verdict
+from gradaudit.rules.words import does, several
+
+DOCUMENTATION = """
+## What it finds
+A parameter took part in the forward pass with its graph intact, but nothing that was made from it
+reached a loss that was backpropagated.
+
+## Why it matters
+The layer is computed and paid for in every iteration, and never learns.
+
+## Example
+```python
+main, auxiliary = model(x)
+auxiliary_loss = criterion(auxiliary, y)
+loss = criterion(main, y)            # auxiliary_loss is never added
+loss.backward()
+```
+
+## Instead
+Add what it produces to the loss, or do not compute it.
+
+## When it is fine
+A head that is only read for its prediction and trained elsewhere belongs to no optimizer here, and
+is not reported.
+
+## References
+- PyTorch notes: Autograd mechanics
+"""
+
+
+def check(case: Case) -> Iterator[Verdict]:
+    """Starving leaves that entered operations from which no way leads to a root."""
+    if not case.backwards_done:
+        return
+    dropped = [
+        leaf
+        for leaf in case.starving()
+        if case.evidence(leaf).requires_grad and case.evidence(leaf).entered is not None
+    ]
+    for site, leaves in case.grouped(dropped, lambda leaf: case.evidence(leaf).entered):
+        count = len(leaves)
+        left = case.evidence(min(leaves)).loss_left
+        yield Verdict(
+            f"{several(count, 'parameter')} {does(count, 'was', 'were')} used here, but nothing "
+            "made from the result reaches a loss that is backpropagated",
+            "Add the result to the loss that is backpropagated, or do not compute it.",
+            site,
+            leaves,
+            chain=(
+                Link("used here", site),
+                *((Link("a loss made from it ends here", left),) if left is not None else ()),
+                *(
+                    Link("backpropagated here, without it", record.site)
+                    for record in list(case.ledger.backwards.values())[:2]
+                ),
+            ),
+            span=case.everything(),
+        )
+
+
+RULE = Rule(
+    "GA103", "not-in-loss", "error", ARRIVAL,
+    "Nothing that the parameter produced reached a loss that was backpropagated.",
+    DOCUMENTATION, check,
+)

@@ -1,0 +1,134 @@
+"""GA104 frozen-parameter."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from gradaudit.model.findings import Severity
+from gradaudit.model.sites import Site
+from gradaudit.rules.case import Case
+from gradaudit.rules.rule import ARRIVAL, Link, Rule, Verdict
+from gradaudit.rules.words import does, several
+
+DOCUMENTATION = """
+## What it finds
+A parameter has `requires_grad=False` although the script means to train it: everything its
+optimizer has is frozen, or it has a param group of its own, or its gradient is read by name, or an
+unfreezing was written that does nothing.
+
+## Why it matters
+The optimizer steps, the loss is computed, and nothing moves.
+
+## Example
+```python
+for p in model.parameters():
+    p.requires_grad = False
+model.fc.requires_grad = True     # sets an attribute of the module; its parameters stay frozen
+```
+
+## Instead
+`model.fc.requires_grad_(True)`: the method with the underscore goes through the parameters.
+
+## When it is fine
+Frozen parameters among trained ones in `model.parameters()` are usual in fine-tuning and say
+nothing by themselves.
+
+## References
+- torch.nn.Module.requires_grad_
+"""
+
+
+def check(case: Case) -> Iterator[Verdict]:
+    """Frozen parameters that somebody expected to be trained."""
+    frozen = [
+        leaf
+        for leaf, evidence in case.ledger.evidence.items()
+        if evidence.kind == "parameter"
+        and not evidence.requires_grad
+        and leaf not in case.claimed
+        and leaf in case.recording.leaves
+        and case.never_fed(leaf)
+    ]
+    for reason, severity, help_ in (
+        (_misspelt, "error", "Call requires_grad_(True) on the module, or set requires_grad of "
+         "each parameter."),
+        (_whole_optimizer, "error", "Unfreeze what is to be trained before it is used, or give the "
+         "optimizer the parameters that are."),
+        (_read_by_name, "error", "Unfreeze it with requires_grad_(True) if it is to be trained."),
+        (_own_group, "warning", "Unfreeze the group, or leave it out of the optimizer until you "
+         "do."),
+    ):
+        chosen = {leaf: why for leaf in frozen if (why := reason(case, leaf)) is not None}
+        frozen = [leaf for leaf in frozen if leaf not in chosen]
+        yield from _verdicts(case, chosen, severity, help_)  # type: ignore[arg-type]
+
+
+def _verdicts(
+    case: Case, chosen: dict[int, tuple[str, Site | None]], severity: Severity, help_: str
+) -> Iterator[Verdict]:
+    for site, leaves in case.grouped(chosen, lambda leaf: chosen[leaf][1]):
+        count = len(leaves)
+        first = min(leaves)
+        evidence = case.evidence(first)
+        yield Verdict(
+            f"{several(count, 'parameter')} {does(count, 'is', 'are')} frozen, but "
+            f"{chosen[first][0]}",
+            help_,
+            site,
+            leaves,
+            severity=severity,
+            chain=tuple(
+                link
+                for link in (
+                    Link("made here", evidence.created),
+                    Link("frozen here", evidence.frozen_at),
+                    Link("this does not unfreeze", site) if evidence.misspelt else None,
+                    Link("stepped here, without effect", case.step_site(first)),
+                )
+                if link is not None and link.site is not None
+            ),
+            span=case.everything(),
+        )
+
+
+def _misspelt(case: Case, leaf: int) -> tuple[str, Site | None] | None:
+    misspelt = case.evidence(leaf).misspelt
+    if misspelt is None or not misspelt.value:
+        return None
+    return f"`{misspelt.text} = True` sets an attribute that nothing reads", misspelt.site
+
+
+def _frozen_at(case: Case, leaf: int) -> Site | None:
+    evidence = case.evidence(leaf)
+    return evidence.frozen_at or evidence.created
+
+
+def _whole_optimizer(case: Case, leaf: int) -> tuple[str, Site | None] | None:
+    for record in case.optimizers_of(leaf):
+        if not any(case.evidence(member).requires_grad for member in record.members):
+            name = case.optimizer_name(record)
+            return f"`{name}` has nothing else to train", _frozen_at(case, leaf)
+    return None
+
+
+def _own_group(case: Case, leaf: int) -> tuple[str, Site | None] | None:
+    for record in case.optimizers_of(leaf):
+        for group in record.groups:
+            if leaf in group and len(record.groups) > 1 and record.steps:
+                if not any(case.evidence(member).requires_grad for member in group):
+                    return "it has a param group of its own", _frozen_at(case, leaf)
+    return None
+
+
+def _read_by_name(case: Case, leaf: int) -> tuple[str, Site | None] | None:
+    for read in case.evidence(leaf).none_reads:
+        if not read.bulk:
+            return f"`{read.subject}.grad` is read", _frozen_at(case, leaf) or read.site
+    return None
+
+
+RULE = Rule(
+    "GA104", "frozen-parameter", "error", ARRIVAL,
+    "requires_grad is False although the script means to train it.",
+    DOCUMENTATION, check,
+)

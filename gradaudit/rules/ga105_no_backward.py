@@ -1,0 +1,140 @@
+"""GA105 no-backward."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from gradaudit.model.sites import Site
+from gradaudit.rules.case import Case
+from gradaudit.rules.rule import ARRIVAL, Link, Rule, Verdict
+from gradaudit.rules.words import does, several
+
+DOCUMENTATION = """
+## What it finds
+An optimizer steps, or `.grad` is read, but no backward ever ran for the parameter, or grad mode was
+switched off for good.
+
+## Why it matters
+`optimizer.step()` skips parameters without a gradient and says nothing: the loop runs, and nothing
+is learned.
+
+## Example
+```python
+optimizer.zero_grad()
+loss = criterion(model(x), y)
+optimizer.step()                  # loss.backward() is missing
+```
+
+## Instead
+Call `loss.backward()` between the loss and the step.
+
+## When it is fine
+`torch.autograd.grad` returns gradients instead of filling `.grad`; where they are assigned or used
+by hand nothing is reported.
+
+## References
+- torch.Tensor.backward
+"""
+
+
+def check(case: Case) -> Iterator[Verdict]:
+    """Starving leaves for which no backward was called."""
+    starving = [leaf for leaf in case.starving() if case.evidence(leaf).requires_grad]
+    switched = _switched_off(case)
+    if switched is not None and not case.backwards_done:
+        yield from _verdicts(
+            case, starving, lambda _: switched,
+            "gradients are switched off here, and still are when the backward is called",
+            "Switch gradients on again before training: use `with torch.no_grad():` around what "
+            "needs none.",
+        )
+        return
+    lacking = [leaf for leaf in starving if _lacks_backward(case, leaf)]
+    replaced = _replaced_by_autograd_grad(case)
+    if replaced is not None and not case.backwards_done:
+        yield from _verdicts(
+            case, lacking, lambda _: replaced,
+            "torch.autograd.grad returns the gradients and leaves .grad as it is",
+            "Call backward() instead, or assign what it returns to .grad before the step.",
+        )
+        return
+    yield from _verdicts(
+        case, lacking, lambda leaf: _where(case, leaf),
+        "no backward was ever called for it",
+        "Call backward() on the loss before the gradient is used.",
+    )
+
+
+def _verdicts(
+    case: Case, leaves: list[int], where: object, reason: str, help_: str
+) -> Iterator[Verdict]:
+    assert callable(where)  # noqa: S101 - for mypy: a function from leaf to site
+    for site, members in case.grouped(leaves, where):
+        count = len(members)
+        first = min(members)
+        reads = case.evidence(first).none_reads
+        yield Verdict(
+            f"{several(count, 'parameter')} {does(count, 'has', 'have')} no gradient: {reason}",
+            help_,
+            site,
+            members,
+            chain=tuple(
+                link
+                for link in (
+                    Link("the loss is computed here", case.evidence(first).loss_left),
+                    Link("stepped here without a gradient", case.step_site(first)),
+                    *(Link(f"`{read.subject}.grad` is read here: None", read.site)
+                      for read in reads),
+                )
+                if link.site is not None
+            ),
+            span=case.everything(),
+        )
+
+
+def _switched_off(case: Case) -> Site | None:
+    for record in case.ledger.backwards.values():
+        if record.grad_mode_off is not None and record.failed == record.count:
+            return record.grad_mode_off
+    return None
+
+
+def _replaced_by_autograd_grad(case: Case) -> Site | None:
+    for kind, site in case.ledger.counts:
+        if kind == "autograd.grad":
+            return site
+    return None
+
+
+def _lacks_backward(case: Case, leaf: int) -> bool:
+    """Whether its loss, not only its path to the loss, is what is missing."""
+    evidence = case.evidence(leaf)
+    if evidence.severed:
+        return False
+    if not case.backwards_done:
+        return not any(record.failed for record in case.ledger.backwards.values())
+    if evidence.loss_left is None:
+        return False
+    owners = case.optimizers_of(leaf)
+    if not owners:
+        return True
+    return all(
+        case.never_fed(member) for record in owners for member in record.members
+    )
+
+
+def _where(case: Case, leaf: int) -> Site | None:
+    evidence = case.evidence(leaf)
+    if evidence.loss_left is not None:
+        return evidence.loss_left
+    step = case.step_site(leaf)
+    if step is not None:
+        return step
+    return evidence.none_reads[0].site if evidence.none_reads else evidence.created
+
+
+RULE = Rule(
+    "GA105", "no-backward", "error", ARRIVAL,
+    "An optimizer steps, or .grad is read, but no backward ever ran for it.",
+    DOCUMENTATION, check,
+)

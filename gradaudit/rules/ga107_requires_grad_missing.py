@@ -1,0 +1,90 @@
+"""GA107 requires-grad-missing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from gradaudit.model.sites import Site
+from gradaudit.rules.case import Case
+from gradaudit.rules.rule import ARRIVAL, Link, Rule, Verdict
+from gradaudit.rules.words import does, several
+
+DOCUMENTATION = """
+## What it finds
+The `.grad` of a tensor was read, or the tensor was given to an optimizer, but it never required
+grad. The finding points at its creation.
+
+## Why it matters
+Tensors do not require grad unless told to. Nothing records what happens to it, and `.grad` stays
+None for ever.
+
+## Example
+```python
+w = torch.zeros(3)
+optimizer = torch.optim.SGD([w], lr=0.1)    # steps over w in silence
+```
+
+## Instead
+`torch.zeros(3, requires_grad=True)`, or `w.requires_grad_()`; in a module, `nn.Parameter`.
+
+## When it is fine
+Buffers and data need no gradient, as long as nobody asks for one.
+
+## References
+- torch.Tensor.requires_grad
+"""
+
+
+def check(case: Case) -> Iterator[Verdict]:
+    """Plain tensors without requires_grad of which a gradient was expected."""
+    missing = [
+        leaf
+        for leaf, evidence in case.ledger.evidence.items()
+        if evidence.kind == "tensor"
+        and not evidence.requires_grad
+        and leaf not in case.claimed
+        and leaf in case.recording.leaves
+        and case.never_fed(leaf)
+        and (case.optimizers_of(leaf) or any(not read.bulk for read in evidence.none_reads))
+    ]
+    for site, leaves in case.grouped(missing, lambda leaf: _where(case, leaf)):
+        count = len(leaves)
+        yield Verdict(
+            f"{several(count, 'tensor')} {does(count, 'does', 'do')} not require grad, so no "
+            "gradient is ever computed",
+            "Create it with requires_grad=True, or call requires_grad_() before it is used.",
+            site,
+            leaves,
+            chain=tuple(_chain(case, leaves)),
+            span=case.everything(),
+        )
+
+
+def _where(case: Case, leaf: int) -> Site | None:
+    evidence = case.evidence(leaf)
+    if evidence.created is not None:
+        return evidence.created
+    for read in evidence.none_reads:
+        return read.site
+    for record in case.optimizers_of(leaf):
+        return record.site
+    return None
+
+
+def _chain(case: Case, leaves: frozenset[int]) -> Iterator[Link]:
+    for leaf in sorted(leaves)[:3]:
+        evidence = case.evidence(leaf)
+        if evidence.created is not None:
+            yield Link(f"`{case.name(leaf)}` is created here", evidence.created)
+        for read in evidence.none_reads[:1]:
+            yield Link(f"`{read.subject}.grad` is read here: None", read.site)
+        for record in case.optimizers_of(leaf)[:1]:
+            if record.site is not None:
+                yield Link("given to an optimizer here", record.site)
+
+
+RULE = Rule(
+    "GA107", "requires-grad-missing", "error", ARRIVAL,
+    "A gradient was asked of a tensor that never required grad.",
+    DOCUMENTATION, check,
+)

@@ -1,0 +1,85 @@
+"""GA203 zero-before-step."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from gradaudit.ledger.tally import SiteTally
+from gradaudit.rules.case import Case
+from gradaudit.rules.rule import CLEARING, Link, Rule, Verdict
+from gradaudit.rules.words import does, several
+
+DOCUMENTATION = """
+## What it finds
+A gradient is cleared between its backward and its step, so the step applies nothing.
+
+## Why it matters
+With gradients set to None the optimizer skips the parameters; with zeros it applies only weight
+decay and momentum. The model does not learn, or unlearns.
+
+## Example
+```python
+loss.backward()
+optimizer.zero_grad()   # throws away what backward has just computed
+optimizer.step()
+```
+
+## Instead
+Clear before the backward, or after the step. Everywhere else its place is a matter of taste.
+
+## When it is fine
+Clearing a part of the gradients by hand before the step (not training the last layer in the first
+epoch) is done on purpose and not reported. Neither are evaluations of a closure.
+
+## References
+- torch.optim.Optimizer.zero_grad
+"""
+
+
+def check(case: Case) -> Iterator[Verdict]:
+    """Lives whose steps mostly find what a clearing has left."""
+    starved: dict[int, SiteTally] = {}
+    for leaf in case.recording.leaves:
+        tally = _telling(case, leaf)
+        if tally is not None:
+            starved[leaf] = tally
+    for site, leaves in case.grouped(starved, lambda leaf: starved[leaf].main_site()):
+        first = min(leaves)
+        tally = starved[first]
+        life = case.life(first)
+        count = len(leaves)
+        yield Verdict(
+            f"the gradient of {several(count, 'parameter')} {does(count, 'is', 'are')} cleared "
+            f"between backward and step: {several(tally.count, 'step')} applied nothing",
+            "Move the clearing before the backward, or behind the step.",
+            site,
+            leaves,
+            chain=tuple(
+                link
+                for link in (
+                    Link("the backward fills the gradients", life.deposited.main_site()),
+                    Link("they are cleared here", site),
+                    Link("the step finds nothing", life.missing.main_site()),
+                )
+                if link.site is not None
+            ),
+            span=tally.span(),
+        )
+
+
+def _telling(case: Case, leaf: int) -> SiteTally | None:
+    """The starved steps that prove it: of the whole optimizer, or of a part for good."""
+    life = case.life(leaf)
+    steps = life.missing.count + life.applied.count
+    for (by_hand, whole), tally in life.starved.items():
+        often = 2 * tally.count >= steps
+        if often and (whole or (not by_hand and not life.applied.count)):
+            return tally
+    return None
+
+
+RULE = Rule(
+    "GA203", "zero-before-step", "error", CLEARING,
+    "A gradient is cleared between backward and step, so the step applies nothing.",
+    DOCUMENTATION, check,
+)

@@ -1,0 +1,97 @@
+"""GA401 not-in-optimizer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from gradaudit.model.sites import Site
+from gradaudit.rules.case import Case
+from gradaudit.rules.rule import OPTIMIZER, Link, Rule, Verdict
+from gradaudit.rules.words import does, several
+
+DOCUMENTATION = """
+## What it finds
+A parameter receives gradients, but no optimizer ever steps it. Where a list, a dict or a plain
+tensor kept it from being registered in its module, the finding points there; else at the
+construction of the optimizer.
+
+## Why it matters
+Its gradient is computed in every iteration and used in none.
+
+## Example
+```python
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.layers = [nn.Linear(8, 8) for _ in range(3)]   # a list registers nothing
+```
+
+## Instead
+`nn.ModuleList`, `nn.ModuleDict`, `nn.ParameterList`, `nn.Parameter`; or give the optimizer what it
+misses: `Adam([*model.parameters(), *criterion.parameters()])`. What is not to be trained should be
+frozen.
+
+## When it is fine
+Parameters updated by hand, networks in eval mode, inputs that are optimised or attacked, and scripts
+without any optimizer are not reported.
+
+## References
+- torch.nn.ModuleList, torch.optim.Optimizer.add_param_group
+"""
+
+
+def check(case: Case) -> Iterator[Verdict]:
+    """Lives that are fed, never applied, and belong to no optimizer while others do."""
+    stepping = [record for record in case.ledger.optimizers.values() if record.steps]
+    trained = {leaf for record in stepping for leaf in record.members}
+    if not any(case.evidence(leaf).kind == "parameter" for leaf in trained):
+        return  # an input is optimised; the networks only lead to it
+    outside = [
+        leaf for leaf in case.recording.leaves
+        if not case.optimizers_of(leaf) and _should_be_trained(case, leaf)
+    ]
+    built = stepping[0].site
+    for site, leaves in case.grouped(outside, lambda leaf: case.facts(leaf).escaped or built):
+        count = len(leaves)
+        escaped = case.facts(min(leaves)).escaped
+        life = case.life(min(leaves))
+        yield Verdict(
+            f"{several(count, 'parameter')} {does(count, 'receives', 'receive')} gradients, but "
+            "no optimizer has " + does(count, "it", "them"),
+            "Register it: nn.ModuleList, nn.ModuleDict or nn.Parameter instead of the plain object."
+            if escaped is not None
+            else "Give it to the optimizer, or freeze it with requires_grad_(False).",
+            site,
+            leaves,
+            severity="error" if escaped is not None else "warning",
+            chain=tuple(_chain(escaped, built, life.deposited.main_site())),
+            span=life.deposited.span(),
+        )
+
+
+def _chain(escaped: Site | None, built: Site | None, fed: Site | None) -> Iterator[Link]:
+    if escaped is not None:
+        yield Link("kept here, where its module does not see it", escaped)
+    if built is not None:
+        yield Link("the optimizer is built here, without it", built)
+    if fed is not None:
+        yield Link("it receives a gradient here", fed)
+
+
+def _should_be_trained(case: Case, leaf: int) -> bool:
+    life, facts, evidence = case.life(leaf), case.facts(leaf), case.evidence(leaf)
+    if not life.deposited or life.applied.count or not facts.requires_grad:
+        return False
+    if facts.evaluating and facts.escaped is None:
+        return False
+    if evidence.kind == "parameter":
+        return facts.alive and not life.was_read.count
+    lasting = life.deposited.count >= 2 and facts.alive and facts.named
+    return lasting and not life.was_read.count and not life.cleared.count
+
+
+RULE = Rule(
+    "GA401", "not-in-optimizer", "error", OPTIMIZER,
+    "It receives gradients and no optimizer ever steps it.",
+    DOCUMENTATION, check,
+)

@@ -1,0 +1,58 @@
+"""Lets every rule speak once; puts verdicts into the words of the report."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+
+from gradaudit.model.findings import SEVERITIES, Finding, Related
+from gradaudit.model.sites import Location
+from gradaudit.rules.case import Case
+from gradaudit.rules.catalogue import ASKED
+from gradaudit.rules.rule import Rule, Verdict
+
+
+def judge(case: Case) -> tuple[Finding, ...]:
+    """All findings, the gravest first.
+
+    Rules are asked from cause to consequence: what a verdict explains is claimed, and rules that
+    look for the cause of the same thing pass over it.
+    """
+    findings = []
+    for rule in ASKED:
+        for verdict in rule.check(case):
+            case.claimed |= verdict.leaves
+            findings.append(_finding(case, rule, verdict))
+    findings.sort(key=lambda finding: (SEVERITIES.index(finding.severity), finding.rule))
+    return tuple(findings)
+
+
+def _finding(case: Case, rule: Rule, verdict: Verdict) -> Finding:
+    names = (*verdict.subjects, *sorted(map(case.name, verdict.leaves)))
+    return Finding(
+        rule=rule.code,
+        name=rule.name,
+        severity=verdict.severity or rule.severity,
+        message=verdict.message,
+        help=verdict.help,
+        parameters=names,
+        location=verdict.location,
+        related=tuple(_related(verdict)),
+        iterations=verdict.span,
+        fingerprint=fingerprint(rule.code, verdict.location, names),
+    )
+
+
+def _related(verdict: Verdict) -> Iterator[Related]:
+    for link in verdict.chain:
+        if link.site is not None:
+            yield Related(link.message, link.site.location)
+
+
+def fingerprint(code: str, location: Location | None, parameters: tuple[str, ...]) -> str:
+    """What stays the same when lines are inserted above: the rule, the text, the parameters."""
+    where = ("", "", "") if location is None else (
+        location.path, location.function or "", (location.source or "").strip()
+    )
+    text = "\0".join((code, *where, *sorted(parameters)))
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16]

@@ -13,7 +13,7 @@ from gradaudit.cli.explain import EXAMPLES as EXPLAIN_EXAMPLES
 from gradaudit.cli.explain import explain
 from gradaudit.cli.rules import rules
 from gradaudit.cli.run import EXAMPLES as RUN_EXAMPLES
-from gradaudit.cli.run import run
+from gradaudit.cli.run import SETTINGS, RunCommand, run
 from gradaudit.cli.show import EXAMPLE as SHOW_EXAMPLE
 from gradaudit.cli.show import show
 
@@ -29,7 +29,7 @@ and look up what it found with
 
 # Plain help: the markup modes of typer would import rich for it, which takes longer than typer.
 app = typer.Typer(name="gradaudit", no_args_is_help=True, rich_markup_mode=None)
-app.command(epilog=RUN_EXAMPLES, context_settings={"allow_interspersed_args": False})(run)
+app.command(cls=RunCommand, epilog=RUN_EXAMPLES, context_settings=SETTINGS)(run)
 app.command(epilog=SHOW_EXAMPLE)(show)
 app.command()(rules)
 app.command(epilog=EXPLAIN_EXAMPLES)(explain)

@@ -1,8 +1,8 @@
 """``gradaudit run``: our options, then the target; everything behind it belongs to the script.
 
 ``-m`` is a plain switch here.  So the module's name is the first word that is no option, just as
-a script's path is, and options end at the first such word (``allow_interspersed_args=False``):
-in ``run -m pkg.train --lr 3`` the ``--lr`` is the module's own.
+a script's path is, and options end at the first such word: in ``run -m pkg.train --lr 3`` the
+``--lr`` is the module's own.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from enum import Enum
 from typing import Annotated
 
 import typer
+from typer.core import TyperCommand
 
 
 class FailOn(str, Enum):
@@ -28,6 +29,18 @@ def _positive(seconds: float | None) -> float | None:
     return seconds
 
 
+class RunCommand(TyperCommand):
+    """Shows the usage line as one would write it, which typer cannot know."""
+
+    def collect_usage_pieces(self, ctx: object) -> list[str]:
+        """Name the pieces behind ``gradaudit run``."""
+        del ctx
+        return ["[OPTIONS]", "[-m]", "SCRIPT", "[ARGS]..."]
+
+
+#: What is no option of ours is left alone, from the first word on that is none.
+SETTINGS = {"allow_interspersed_args": False, "allow_extra_args": True}
+
 EXAMPLES = """\b
 Examples:
     gradaudit run train.py --lr 0.1
@@ -44,12 +57,11 @@ def run(
     context: typer.Context,
     *,
     target: Annotated[
-        str, typer.Argument(metavar="SCRIPT", help="The training script, or with -m a module.")
+        str,
+        typer.Argument(
+            metavar="SCRIPT", help="The training script, or with -m a module; ARGS are its own."
+        ),
     ],
-    args: Annotated[
-        list[str] | None,
-        typer.Argument(metavar="ARGS", help="What the script is given, options included."),
-    ] = None,
     module: Annotated[
         bool, typer.Option("-m", "--module", help="Run a module, as 'python -m' does.")
     ] = False,
@@ -83,7 +95,7 @@ def run(
     context.obj["request"] = RunRequest(
         target=target,
         module=module,
-        args=tuple(args or ()),
+        args=tuple(context.args),
         json=json,
         limits=Limits(max_iterations, max_seconds),
         fail_on=fail_on.value,

@@ -2,11 +2,12 @@
 
 Two programs share one process here, and each would spoil the other's imports:
 
-* *Ours must not show in theirs.*  What we import before the script runs is little: typer, which
-  is taken out of ``sys.modules`` again once the command line is parsed, and modules of the
-  standard library.  Those stay: a second copy of ``threading`` or ``enum`` would do more harm
-  than a first that came early.  So a script beside which lies a file called ``inspect.py`` gets
-  the library's, as it does under any tool that runs scripts.
+* *Ours must not show in theirs.*  What we import before the script runs is typer and what typer
+  needs, taken out of ``sys.modules`` again once the command line is parsed.  Two kinds stay:
+  packages with extension modules, which may refuse to be loaded twice, and the standard library,
+  of which a second ``threading`` or ``enum`` would do more harm than a first that came early.  So
+  a script beside which lies a file called ``inspect.py`` gets the library's, as it does under any
+  tool that runs scripts.
 * *Theirs must not show in ours.*  rich, msgspec, the rules and the renderers are imported when
   the script is over, under ``restored()``: the import path, finders and builtins of before, and
   without whatever the script keeps in ``sys.modules`` under a name that we need (its own
@@ -26,6 +27,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib.machinery import ExtensionFileLoader
 from types import ModuleType
 from typing import Any
 
@@ -65,9 +67,11 @@ class Surroundings:
 
     def forget_imports(self) -> None:
         """Take what was imported since, and is not the standard library's, out of sight."""
-        for name in set(sys.modules) - self.modules:
-            root = name.partition(".")[0]
-            if root != "gradaudit" and root not in sys.stdlib_module_names:
+        added = {name: _root(name) for name in sys.modules if name not in self.modules}
+        compiled = {root for name, root in added.items() if _is_compiled(sys.modules[name])}
+        kept = sys.stdlib_module_names | compiled | {"gradaudit"}
+        for name, root in added.items():
+            if root not in kept:
                 del sys.modules[name]
 
     @contextmanager
@@ -94,7 +98,7 @@ class Surroundings:
             for name, module in list(sys.modules.items())
             if name in needed and not self._would_find(module)
         }
-        return [name for name in sys.modules if name.partition(".")[0] in strangers]
+        return [name for name in sys.modules if _root(name) in strangers]
 
     def _would_find(self, module: ModuleType | None) -> bool:
         file = getattr(module, "__file__", None)
@@ -104,6 +108,14 @@ class Surroundings:
         if base.startswith("__init__."):
             directory = os.path.dirname(directory)
         return directory in self.path
+
+
+def _root(name: str) -> str:
+    return name.partition(".")[0]
+
+
+def _is_compiled(module: ModuleType) -> bool:
+    return isinstance(getattr(module, "__loader__", None), ExtensionFileLoader)
 
 
 def _cwd() -> str:

@@ -50,7 +50,7 @@ def exit_code(leaving: SystemExit) -> int:
     if code is None:
         return 0
     if isinstance(code, int):
-        return code & 0xFF
+        return code & 0xFF if -(2**63) <= code < 2**63 else 0xFF  # C's long, then the shell's byte
     _write(code)
     _write("\n")
     return 1

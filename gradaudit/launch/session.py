@@ -13,7 +13,7 @@ import sys
 import threading
 import time
 import traceback
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 from gradaudit.launch.ending import Ending, conclude, exited, killed
 from gradaudit.launch.exits import report_before_exit
@@ -28,6 +28,9 @@ from gradaudit.launch.watch import Watch
 from gradaudit.model.findings import SEVERITIES
 from gradaudit.model.report import Report
 from gradaudit.model.run import RunFacts
+
+if TYPE_CHECKING:
+    from gradaudit.ledger.recording import Recording
 
 #: Exit codes of ours, where the script's own is 0.
 FOUND, UNUSABLE = 1, 2
@@ -75,6 +78,7 @@ class _Session:
         trace, profile = sys.gettrace(), sys.getprofile()
         sys.settrace(None)
         sys.setprofile(None)
+        self._target.settle()
         ending = conclude(error, self._surroundings.cwd)
         del error
         end_program(trace, profile)
@@ -127,33 +131,36 @@ class _Session:
         return ending.code or self._verdict
 
     def _report_guarded(self, ending: Ending) -> int:
-        try:
-            with self._surroundings.restored():
+        with self._surroundings.restored():
+            try:
                 return self._report(ending)
-        except Exception as error:  # said, and never exit code 0
-            self._broke(error)
-            return UNUSABLE
+            except Exception as error:  # said, and never exit code 0
+                self._broke(error)
+                return UNUSABLE
 
     def _report(self, ending: Ending) -> int:
         """Judge, save and show; the exit code of ours."""
-        from gradaudit.rules.assemble import assemble
-
         recorder = self._watch.recorder
-        if recorder is None and self._watch.torch_was_imported:
+        if recorder is not None:
+            report = self._judge(recorder.finish(), ending)
+            saved = self._save(report)
+            found = _reaches(report, self._request.fail_on)
+            if found or not self._request.quiet:
+                self._show(report)
+            return UNUSABLE if not saved else FOUND if found else 0
+        if self._watch.torch_was_imported:
             self._say("This run was not recorded, so there is no report.")
             return UNUSABLE
-        report = assemble(
-            None if recorder is None else recorder.finish(), self._facts(ending)
-        )
-        saved = self._save(report)
-        if recorder is None:
-            when = "ended before it imported" if ending.code else "never imported"
-            self._say(f"The script {when} torch: there is nothing to audit.")
-            return UNUSABLE
-        found = _reaches(report, self._request.fail_on)
-        if found or not self._request.quiet:
-            self._show(report)
-        return UNUSABLE if not saved else FOUND if found else 0
+        when = "ended before it imported" if ending.code else "never imported"
+        self._say(f"The script {when} torch: there is nothing to audit.")
+        if self._file is not None:
+            self._save(self._judge(None, ending))
+        return UNUSABLE
+
+    def _judge(self, recording: Recording | None, ending: Ending) -> Report:
+        from gradaudit.rules.assemble import assemble
+
+        return assemble(recording, self._facts(ending))
 
     def _facts(self, ending: Ending) -> RunFacts:
         request = self._request
@@ -186,7 +193,7 @@ class _Session:
         self._stderr.flush()
 
     def _say(self, sentence: str) -> None:
-        print(f"gradaudit: {sentence}", file=self._stderr, flush=True)
+        self._stderr.write(f"gradaudit: {sentence}\n")  # no print: the script may have its own
 
     def _broke(self, error: Exception) -> None:
         """Something broke inside the audit: it is said, and the training is none the worse."""

@@ -77,18 +77,19 @@ class Surroundings:
     @contextmanager
     def restored(self) -> Iterator[None]:
         """Import and render as if the script had never been: for the time of the block."""
-        path, meta_path, changed = sys.path, sys.meta_path, dict(vars(builtins))
-        hidden = {name: sys.modules.pop(name) for name in self._impostors()}
+        changed = dict(vars(builtins))
+        vars(builtins).update(self.builtins)  # before all else: what follows uses them
+        path, meta_path = sys.path, sys.meta_path
         sys.path, sys.meta_path = list(self.path), list(self.meta_path)
-        vars(builtins).update(self.builtins)
+        hidden = {name: sys.modules.pop(name) for name in self._impostors()}
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
                 yield
         finally:
-            vars(builtins).update(changed)
-            sys.path, sys.meta_path = path, meta_path
             sys.modules.update(hidden)
+            sys.path, sys.meta_path = path, meta_path
+            vars(builtins).update(changed)
 
     def _impostors(self) -> list[str]:
         """List the loaded modules with a name we need, from a place that was not on our path."""
@@ -96,14 +97,14 @@ class Surroundings:
         strangers = {
             name
             for name, module in list(sys.modules.items())
-            if name in needed and not self._would_find(module)
+            if name in needed and not self._would_find(name, module)
         }
         return [name for name in sys.modules if _root(name) in strangers]
 
-    def _would_find(self, module: ModuleType | None) -> bool:
+    def _would_find(self, name: str, module: ModuleType | None) -> bool:
         file = getattr(module, "__file__", None)
-        if not isinstance(file, str):
-            return module is not None
+        if not isinstance(file, str):  # built in, or else made by hand
+            return module is not None and name not in _THIRD_PARTY
         directory, base = os.path.split(file)
         if base.startswith("__init__."):
             directory = os.path.dirname(directory)

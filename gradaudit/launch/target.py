@@ -36,6 +36,9 @@ class Target(Protocol):
     def execute(self) -> None:
         """Run it to its end; whatever it raises comes out of here."""
 
+    def settle(self) -> None:
+        """Do what the interpreter does right behind the last line: flush, but for ``-m``."""
+
 
 def target_of(request: RunRequest) -> Target:
     """Find the target; ``RequestError`` if it is a script that cannot be read or is none."""
@@ -60,11 +63,11 @@ class _Script:
             sys.path.insert(0, os.path.dirname(os.path.realpath(self._file)))
 
     def execute(self) -> None:
-        try:
-            code = compile(self._source, self._file, "exec", dont_inherit=True)
-            exec(code, vars(sys.modules["__main__"]))  # noqa: S102 - what this is for
-        finally:
-            flush_streams()
+        code = compile(self._source, self._file, "exec", dont_inherit=True)
+        exec(code, vars(sys.modules["__main__"]))  # noqa: S102 - what this is for
+
+    def settle(self) -> None:
+        flush_streams()
 
 
 class _Module:
@@ -90,6 +93,9 @@ class _Module:
             if isinstance(reason, runpy._Error):  # type: ignore[attr-defined]
                 raise RequestError(f"Cannot run module {self._name!r}: {reason}.") from None
             raise
+
+    def settle(self) -> None:
+        pass
 
 
 _launchers_main: ModuleType | None = None

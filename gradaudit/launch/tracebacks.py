@@ -41,7 +41,7 @@ def entries(traceback: TracebackType | None) -> Iterator[TracebackType]:
 
 def _unlinked(traceback: TracebackType | None) -> TracebackType | None:
     kept = [link for link in entries(traceback) if not is_ours(link.tb_frame.f_code.co_filename)]
-    for link, following in zip(kept, [*kept[1:], None], strict=True):
+    for link, following in zip(kept, [*kept[1:], None], strict=False):
         if link.tb_next is not following:
             link.tb_next = following
     return kept[0] if kept else None

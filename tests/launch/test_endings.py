@@ -1,0 +1,241 @@
+"""However the script ends, the report is written, and the end is the script's own."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from .twins import Result, Twins, environment, run, write
+
+#: Accumulates over its iterations without clearing: one error.
+BROKEN = """\
+import atexit, os, signal, sys, threading, time
+import torch
+
+w = torch.ones(2, requires_grad=True)
+optimizer = torch.optim.SGD([w], lr=0.1)
+def train(iterations=3):
+    for _ in range(iterations):
+        (w * 2).sum().backward()
+        optimizer.step()
+"""
+
+HEALTHY = """\
+import os, sys
+import torch
+
+w = torch.ones(2, requires_grad=True)
+for _ in range(3):
+    w.grad = None
+    (w * 2).sum().backward()
+    with torch.no_grad():
+        w -= 0.1 * w.grad
+print(w)
+"""
+HEALTHY_OUT = "tensor([0.4000, 0.4000], requires_grad=True)\n"
+
+
+def audit(directory: Path, source: str, *options: str, **env: str):
+    write(directory / "train.py", source)
+    result = run(directory, "run", "--json", "report.json", *options, "train.py", **env)
+    report = directory / "report.json"
+    return result, json.loads(report.read_bytes()) if report.exists() else None
+
+
+def test_failed(tmp_path):
+    result, report = audit(tmp_path, "def f(a):\n    a['ä'], 1 / 0\nf({'ä': 1})\n")
+    assert result.code == 1
+    assert report["run"]["outcome"] == "failed"
+    assert report["run"]["exit_code"] == 1
+    assert report["run"]["target"] == "train.py"
+    assert report["run"]["cwd"] == str(tmp_path)
+    exception = report["run"]["exception"]
+    assert (exception["type"], exception["message"]) == ("ZeroDivisionError", "division by zero")
+    location = exception["location"]
+    assert (location["path"], location["line"], location["function"]) == ("train.py", 2, "f")
+    assert location["source"].strip() == "a['ä'], 1 / 0"
+    if sys.version_info >= (3, 11):
+        assert (location["column"], location["end_column"]) == (13, 18)
+
+
+def test_failed_inside_a_library(tmp_path):
+    source = "import json\njson.loads(\n    '{'\n)"
+    _, report = audit(tmp_path, source)
+    exception = report["run"]["exception"]
+    assert exception["type"] == "json.decoder.JSONDecodeError"
+    assert (exception["location"]["path"], exception["location"]["line"]) == ("train.py", 2)
+
+
+def test_failed_to_compile(tmp_path):
+    _, report = audit(tmp_path, "x = 1\nif x\n")
+    exception = report["run"]["exception"]
+    assert exception["type"] == "SyntaxError"
+    assert (exception["location"]["path"], exception["location"]["line"]) == ("train.py", 2)
+
+
+@pytest.mark.parametrize(
+    ("ending", "outcome", "own", "code"),
+    [
+        ("sys.exit(0)", "completed", 0, 2),
+        ("sys.exit(261)", "failed", 5, 5),
+        ("os._exit(0)", "completed", 0, 2),
+        ("threading.Thread(target=os._exit, args=(6,)).start(); time.sleep(9)", "failed", 6, 6),
+        ("atexit.register(os._exit, 0); sys.exit(3)", "completed", 0, 2),
+        ("signal.raise_signal(signal.SIGHUP)", "interrupted", 129, -signal.SIGHUP),
+        ("raise KeyboardInterrupt", "interrupted", 130, -signal.SIGINT),
+    ],
+)
+def test_ways_to_end(tmp_path, ending, outcome, own, code):
+    source = f"import atexit, os, signal, sys, threading, time\n{ending}\n"
+    result, report = audit(tmp_path, source)
+    assert result.code == code
+    assert (report["run"]["outcome"], report["run"]["exit_code"]) == (outcome, own)
+    assert result.out == ""
+
+
+def test_a_finding_decides_the_exit_code(tmp_path):
+    result, report = audit(tmp_path, f"{BROKEN}train()\nos._exit(0)")
+    assert result.code == 1
+    assert report["summary"]["error"] == 1
+    assert "GA201" in result.err
+
+
+def test_killed_while_it_trains(tmp_path):
+    write(tmp_path / "train.py", BROKEN + "print('ready', flush=True)\ntrain(10**9)\n")
+    command = [sys.executable, "-m", "gradaudit", "run", "--json", "report.json", "train.py"]
+    with subprocess.Popen(
+        command,
+        cwd=tmp_path,
+        env=environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    ) as process:
+        assert process.stdout.readline() == b"ready\n"
+        process.terminate()
+        _, err = process.communicate(timeout=60)
+    assert process.returncode == -signal.SIGTERM
+    assert b"Traceback" not in err
+    report = json.loads((tmp_path / "report.json").read_bytes())
+    assert (report["run"]["outcome"], report["run"]["exit_code"]) == ("interrupted", 143)
+
+
+def test_stopped_at_the_limit(tmp_path):
+    source = BROKEN + (
+        "atexit.register(print, 'atexit')\n"
+        "try:\n    train(10**9)\nfinally:\n    print('finally')\nprint('never')\n"
+    )
+    result, report = audit(tmp_path, source, "--max-iterations", "4")
+    assert result.out == "finally\natexit\n"
+    assert "Traceback" not in result.err
+    assert result.code == 1
+    assert (report["run"]["outcome"], report["run"]["exit_code"]) == ("stopped", 0)
+    assert report["run"]["iterations"] == 4
+
+
+def test_a_script_that_leaves_nothing_to_stand_on(tmp_path):
+    for name in ("rich", "msgspec", "shutil", "pygments", "rules", "textwrap"):
+        write(tmp_path / f"{name}.py", "raise ImportError('not yours')")
+    write(tmp_path / "platform.py", "mine = True")
+    source = BROKEN + (
+        "train()\n"
+        "import builtins, tempfile, types\n"
+        "sys.modules['rich'] = types.ModuleType('rich'); sys.modules['msgspec'] = None\n"
+        "os.chdir(tempfile.mkdtemp()); os.rmdir(os.getcwd())\n"
+        "builtins.print = builtins.open = builtins.len = None\n"
+        "sys.path[:] = []; sys.meta_path[:] = []; sys.argv = None\n"
+        "sys.stdout.close(); sys.stderr.close(); os.close(2); os.close(1)\n"
+        "import warnings; warnings.simplefilter('error')\n"
+    )
+    result, report = audit(tmp_path, source)
+    assert report["run"]["outcome"] == "completed"
+    assert "GA201" in result.err
+    assert result.code == 1
+
+
+def test_quiet_and_healthy_and_the_file_replaced_only_at_the_end(tmp_path):
+    write(tmp_path / "report.json", "old")
+    look = "print([p.read_text() for p in pathlib.Path().iterdir() if p.name != 'train.py'])\n"
+    result, report = audit(tmp_path, f"import pathlib\n{HEALTHY}{look}", "--quiet")
+    assert result == Result(0, f"{HEALTHY_OUT}['old']\n", "")
+    assert report["run"]["outcome"] == "completed"
+    assert {path.name for path in tmp_path.iterdir()} == {"report.json", "train.py"}
+
+
+def test_a_disk_that_is_full_at_the_end(tmp_path):
+    write(tmp_path / "train.py", "")
+    result = run(tmp_path, "run", "-q", "--json", "/dev/full", "train.py")
+    assert result.code == 2
+    assert "The report could not be written to '/dev/full': [Errno 28]" in result.err
+    assert "Traceback" not in result.err
+
+
+def test_an_audit_that_breaks_leaves_the_script_alone(tmp_path):
+    source = "import sys\nsys.modules['gradaudit.observe.recorder'] = None\n" + HEALTHY
+    result, report = audit(tmp_path, source)
+    assert result.out == HEALTHY_OUT
+    assert result.code == 2
+    assert report is None
+    assert "The audit broke, the script is not affected: ModuleNotFoundError" in result.err
+    assert "Traceback" not in result.err
+
+
+LOADER = """
+import torch
+from torch.utils.data import DataLoader, Dataset
+
+class Numbers(Dataset):
+    def __len__(self): return 4
+    def __getitem__(self, index): return torch.tensor([float(index)])
+
+if __name__ == "__main__":
+    w = torch.ones(1, requires_grad=True)
+    for context in ("fork", "spawn"):
+        for batch in DataLoader(Numbers(), 2, num_workers=1, multiprocessing_context=context):
+            w.grad = None
+            (w * batch).sum().backward()
+            with torch.no_grad():
+                w -= 0.1 * w.grad
+            print(batch.flatten(), w.grad)
+"""
+
+
+def test_workers_write_no_reports(tmp_path):
+    write(tmp_path / "train.py", LOADER)
+    twins = Twins(tmp_path, "train.py", options=("--json", "report.json"))
+    assert twins.audited.out == twins.plain.out
+    assert twins.audited.code == twins.plain.code == 0
+    assert twins.audited.err.count("gradaudit:") == 1
+
+
+def test_torch_in_a_thread_and_at_the_second_try(tmp_path):
+    source = """
+        import importlib.util, os, pickle, sys, threading, traceback
+        sys.modules["torch._C"] = None
+        try:
+            import torch
+        except ImportError:
+            traceback.print_exc()
+        for name in [name for name in sys.modules if name.partition(".")[0] == "torch"]:
+            del sys.modules[name]
+        before = importlib.util.find_spec("torch")
+        print(before, type(before.loader), before.loader.get_filename())
+        def work():
+            global torch
+            import torch
+        t = threading.Thread(target=work); t.start(); t.join()
+        loader = torch.__spec__.loader
+        print(loader is torch.__loader__, vars(loader), torch.__spec__._initializing)
+        print(importlib.util.find_spec("torch") is torch.__spec__, pickle.dumps(torch.Tensor))
+        print([type(f).__module__ for f in sys.meta_path if "gradaudit" in type(f).__module__])
+        os.environ["X"] = "1"
+    """
+    write(tmp_path / "train.py", source)
+    twins = Twins(tmp_path, "train.py")
+    assert twins.audited.out == twins.plain.out
+    assert "importlib" not in twins.plain.err
+    assert twins.audited.err.startswith(twins.plain.err)

@@ -27,6 +27,7 @@ class AfterImport:
     def __init__(self, name: str, callback: Callable[[], None]) -> None:
         self._name = name
         self._callback = callback
+        self._attended: dict[int, object] = {}  # held, so that an id stays its own
         self.fired = False
 
     def arm(self) -> None:
@@ -59,15 +60,24 @@ class AfterImport:
         return None
 
     def _attend(self, loader: Any) -> None:  # noqa: ANN401 - a loader, and an attribute of it
-        execute, done = loader.exec_module, self._executed
+        if isinstance(loader, type) or id(loader) in self._attended:
+            return
+        execute, attended, executed = loader.exec_module, self._attended, self._executed
+        name = self._name
 
         def exec_module(module: ModuleType) -> None:
+            if module.__name__ != name:  # a loader that serves many modules
+                execute(module)
+                return
             del loader.exec_module
+            del attended[id(loader)]
             execute(module)
-            done()
+            executed()
 
         exec_module.__code__ = exec_module.__code__.replace(co_filename=_IMPORTLIB)
-        loader.exec_module = exec_module
+        with contextlib.suppress(AttributeError):  # a loader that takes no attributes is let be
+            loader.exec_module = exec_module
+            attended[id(loader)] = loader
 
     def _executed(self) -> None:
         if not self.fired:

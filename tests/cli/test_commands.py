@@ -1,0 +1,164 @@
+"""What the command line means, and what it costs to ask."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from gradaudit import __version__
+from gradaudit.cli.commands import parse
+from gradaudit.launch.request import RunRequest
+from gradaudit.model.run import Limits
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+
+
+def gradaudit(*arguments: str, code: str = "", **env: str) -> subprocess.CompletedProcess[str]:
+    start = ("-c", code) if code else ("-m", "gradaudit")
+    return subprocess.run(
+        [sys.executable, *start, *arguments],
+        env={**os.environ, "PYTHONPATH": str(REPOSITORY), "COLUMNS": "80", **env},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize(
+    ("line", "request_"),
+    [
+        ("run train.py", RunRequest("train.py")),
+        (
+            "run train.py --lr 3 -x --help -m a --json b -- -q",
+            RunRequest(
+                "train.py", args=("--lr", "3", "-x", "--help", "-m", "a", "--json", "b", "--", "-q")
+            ),
+        ),
+        ("run -m a.b --json x", RunRequest("a.b", module=True, args=("--json", "x"))),
+        ("run -q -m -- a -m", RunRequest("a", module=True, args=("-m",), quiet=True)),
+        ("run -- -x.py --", RunRequest("-x.py", args=("--",))),
+        (
+            "run --json r --max-iterations 3 --max-seconds .5 --fail-on note --quiet t.py",
+            RunRequest("t.py", json="r", limits=Limits(3, 0.5), fail_on="note", quiet=True),
+        ),
+    ],
+)
+def test_parse(line, request_):
+    assert parse(line.split()) == request_
+
+
+def test_an_empty_argument_is_passed_on():
+    assert parse(["run", "t.py", "", "a b"]).args == ("", "a b")
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("run", "Missing argument 'SCRIPT'"),
+        ("run -m", "Missing argument 'SCRIPT'"),
+        ("run --max-iterations 0 t.py", "'--max-iterations'"),
+        ("run --max-iterations x t.py", "'--max-iterations'"),
+        ("run --max-seconds 0 t.py", "'--max-seconds': 0 is not in the range x>0"),
+        ("run --max-seconds nan t.py", "'--max-seconds': nan is not in the range x>0"),
+        ("run --fail-on fatal t.py", "'--fail-on'"),
+        ("run --lr 3 t.py", "No such option: --lr"),
+        ("audit t.py", "No such command 'audit'"),
+        ("show", "Missing argument 'REPORT'"),
+        ("show nosuch.json", "Cannot read the report 'nosuch.json': No such file or directory."),
+    ],
+)
+def test_usage_errors(line, said, capsys):
+    hook = sys.excepthook
+    with pytest.raises(SystemExit) as leaving:
+        parse(line.split())
+    captured = capsys.readouterr()
+    assert leaving.value.code == 2
+    assert said in captured.err
+    assert captured.out == ""
+    assert sys.excepthook is hook
+
+
+@pytest.mark.parametrize("content", [b"", b"{}", b"\xff\0", b'{"schema_version": 99}', b"[1]"])
+def test_a_damaged_or_foreign_report(tmp_path, capsys, content):
+    path = tmp_path / "report.json"
+    path.write_bytes(content)
+    with pytest.raises(SystemExit) as leaving:
+        parse(["show", str(path)])
+    err = capsys.readouterr().err
+    assert leaving.value.code == 2
+    assert err.startswith("gradaudit: ")
+    assert err.count("\n") == 1
+
+
+def test_an_unknown_rule(capsys):
+    with pytest.raises(SystemExit) as leaving:
+        parse(["explain", "missing-zero-gard"])
+    assert leaving.value.code == 2
+    assert "missing-zero-grad" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("line", ["rules", "explain GA201", "--help", "run --help", "--version"])
+def test_asking(line, capsys):
+    with pytest.raises(SystemExit) as leaving:
+        parse(line.split())
+    assert not leaving.value.code
+    out = capsys.readouterr().out
+    assert {
+        "rules": "GA201",
+        "explain GA201": "missing-zero-grad",
+        "--help": "gradaudit explain GA201\n",
+        "run --help": "    gradaudit run -m project.train --epochs 1\n",
+        "--version": f"gradaudit {__version__}\n",
+    }[line] in out
+
+
+def test_help_imports_little():
+    modules = "import atexit, sys; atexit.register(lambda: print(*sys.modules, file=sys.stderr))\n"
+    call = modules + "from gradaudit.cli.app import main; main()"
+    loaded = set(gradaudit("--help", code=call).stderr.split())
+    assert "typer" in loaded
+    assert not loaded & {"torch", "numpy", "rich", "msgspec", "gradaudit.launch.session"}
+    assert "torch" not in gradaudit("rules", code=call).stderr.split()
+
+
+def test_a_neighbour_called_like_a_library_of_ours(tmp_path):
+    for name in ("typer", "rich", "gradaudit_neighbour", "msgspec", "typing_extensions"):
+        (tmp_path / f"{name}.py").write_text("raise ImportError('not yours')")
+    result = subprocess.run(
+        [sys.executable, "-m", "gradaudit", "rules"],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(REPOSITORY)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (result.returncode, result.stderr) == (0, "")
+    assert "GA201" in result.stdout
+
+
+def test_completion():
+    result = gradaudit(
+        _GRADAUDIT_COMPLETE="complete_bash", COMP_WORDS="gradaudit ex", COMP_CWORD="1"
+    )
+    assert result.stdout.split() == ["explain"]
+
+
+def test_show_prints_what_run_printed(tmp_path):
+    script = tmp_path / "train.py"
+    script.write_text(
+        "import torch\nw = torch.ones(1, requires_grad=True)\n"
+        "for _ in range(3):\n    w.grad = None\n    (w * 2).sum().backward()\n"
+        "    w.data -= w.grad\n"
+    )
+    report = tmp_path / "report.json"
+    run = gradaudit("run", "--json", str(report), str(script))
+    shown = gradaudit("show", str(report))
+    assert json.loads(report.read_bytes())["run"]["target"] == str(script)
+    assert (shown.returncode, shown.stderr) == (0, "")
+    assert shown.stdout == run.stderr

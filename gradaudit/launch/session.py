@@ -13,7 +13,7 @@ import sys
 import threading
 import time
 import traceback
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Literal, NoReturn
 
 from gradaudit.launch.ending import Ending, conclude, exited, killed
 from gradaudit.launch.exits import report_before_exit
@@ -61,9 +61,9 @@ class _Session:
         self._signals = DeadlySignals(self._close_killed)
         self._owner = os.getpid()
         self._started = time.perf_counter()
-        self._pending_signal: int | None = None
+        self._signal: int | None = None
         self._lock = threading.RLock()
-        self._closing = False
+        self._state: Literal["open", "closing", "closed"] = "open"
         self._verdict = 0
 
     def run(self) -> Ending:
@@ -111,23 +111,25 @@ class _Session:
         self._stderr.close()
 
     def _close_killed(self, signum: int) -> None:
-        if self._closing:
-            self._pending_signal = signum
+        if self._state == "closing":
+            self._signal = signum  # which came while the report was being made, and waits for it
         else:
             self._close(killed(signum))
+            die(signum)
 
     def _close(self, ending: Ending) -> int:
         """Make the report, once and in the parent only; the exit code to leave by."""
         if os.getpid() != self._owner:
             return ending.code
         with self._lock:  # a thread may call os._exit while the report is being made
-            if not self._closing:
-                self._closing = True
+            if self._state == "open":
+                self._state = "closing"
                 sys.settrace(None)
                 sys.setprofile(None)
                 self._verdict = self._report_guarded(ending)
-                if self._pending_signal is not None:
-                    die(self._pending_signal)
+                self._state = "closed"
+                if self._signal is not None:
+                    die(self._signal)
         return ending.code or self._verdict
 
     def _report_guarded(self, ending: Ending) -> int:

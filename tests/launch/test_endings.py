@@ -124,6 +124,29 @@ def test_killed_while_it_trains(tmp_path):
     assert (report["run"]["outcome"], report["run"]["exit_code"]) == ("interrupted", 143)
 
 
+SLOW_TO_REPORT = """
+import os, signal, sys, torch
+import gradaudit.render.console as console
+render = console.render_report
+def render_report(*arguments):
+    try:
+        signal.raise_signal(signal.{signal})
+    finally:
+        render(*arguments)
+console.render_report = render_report
+"""
+
+
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGINT"])
+def test_killed_while_it_reports(tmp_path, name):
+    result, report = audit(tmp_path, SLOW_TO_REPORT.format(signal=name))
+    assert result.code == -getattr(signal, name)
+    assert "Traceback" not in result.err
+    assert report["run"]["outcome"] == "completed"
+    interrupted = "gradaudit: Interrupted before the report was complete.\n"
+    assert result.err.endswith(interrupted) == (name == "SIGINT")
+
+
 def test_stopped_at_the_limit(tmp_path):
     source = BROKEN + (
         "atexit.register(print, 'atexit')\n"

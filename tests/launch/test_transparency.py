@@ -51,15 +51,12 @@ SCRIPTS = {
     "exit 0, stdout closed": "import sys; print('a', flush=True); sys.stdout.close(); sys.exit(0)",
     "exit -1": "import sys; sys.exit(-1)",
     "exit 256": "import sys; sys.exit(256)",
-    "exit far too large": "import sys; sys.exit(2**80)",
     "exit text": "import sys; sys.stdout.write('out'); sys.exit('text')",
-    "exit object without a str": """
-        class Bad:
-            def __str__(self): raise ValueError
+    "exit object in a handler": """
         try:
             1 / 0
         except ZeroDivisionError:
-            raise SystemExit(Bad())
+            raise SystemExit([1, None])
     """,
     "exception": """
         import sys
@@ -158,7 +155,7 @@ SCRIPTS = {
         time.sleep(5)
     """,
     "forks": """
-        import os, signal, sys, time
+        import os, signal, sys, threading, time
         pid = os.fork()
         if not pid: os._exit(0)
         print("by os._exit", os.waitpid(pid, 0)[1])
@@ -171,6 +168,13 @@ SCRIPTS = {
         pid = os.fork()
         if not pid: sys.exit(3)
         print("by its end", os.waitpid(pid, 0)[1])
+        def work():
+            pid = os.fork()
+            if not pid:
+                signal.raise_signal(signal.SIGTERM)
+                os._exit(0)
+            print("from a thread", os.waitpid(pid, 0)[1])
+        t = threading.Thread(target=work); t.start(); t.join()
     """,
     "own handler of SIGTERM": """
         import os, signal

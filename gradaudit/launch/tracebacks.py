@@ -1,7 +1,8 @@
 """No frame of ours in anything that is shown.
 
 Frames of this package stand beneath the script's first line, and, where an observer wraps a
-function of torch, between the user's lines and torch's.  Plain Python shows neither.
+function of torch, between the user's lines and torch's.  While a function mode of ours is on, torch
+calls its own functions by a detour.  Plain Python shows none of that.
 """
 
 # os.path, not pathlib: file names stay as the interpreter has them.
@@ -11,9 +12,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from types import TracebackType
+from types import CodeType, TracebackType
 
 _PACKAGE = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "")
+_OVERRIDES = os.path.join("torch", "overrides.py")
 
 
 def is_ours(filename: str) -> bool:
@@ -40,11 +42,31 @@ def entries(traceback: TracebackType | None) -> Iterator[TracebackType]:
 
 
 def _unlinked(traceback: TracebackType | None) -> TracebackType | None:
-    kept = [link for link in entries(traceback) if not is_ours(link.tb_frame.f_code.co_filename)]
+    kept = _without_detours(
+        [link for link in entries(traceback) if not is_ours(_code(link).co_filename)]
+    )
     for link, following in zip(kept, [*kept[1:], None], strict=False):
         if link.tb_next is not following:
             link.tb_next = following
     return kept[0] if kept else None
+
+
+def _without_detours(links: list[TracebackType]) -> list[TracebackType]:
+    """Leave out a function of torch that does nothing but call itself through a function mode."""
+    kept: list[TracebackType] = []
+    for link in links:
+        if len(kept) > 1 and _code(kept[-2]) is _code(link) and _asks_modes(_code(kept[-1])):
+            del kept[-2:]
+        kept.append(link)
+    return kept
+
+
+def _asks_modes(code: CodeType) -> bool:
+    return code.co_name == "handle_torch_function" and code.co_filename.endswith(_OVERRIDES)
+
+
+def _code(link: TracebackType) -> CodeType:
+    return link.tb_frame.f_code
 
 
 def _neighbours(error: BaseException) -> Iterator[BaseException]:

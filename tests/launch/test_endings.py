@@ -180,6 +180,26 @@ def test_a_script_that_leaves_nothing_to_stand_on(tmp_path):
     assert result.code == 1
 
 
+FAILING = """
+import torch
+x = torch.ones(2, requires_grad=True)
+x.unflatten(0, (1, 2)).sum().backward()
+def f():
+    try:
+        torch.nn.functional.softmax(x, dim=7)
+    except IndexError:
+        (x * 2).backward()
+f()
+"""
+
+
+def test_the_traceback_of_a_failure_in_torch(tmp_path):
+    write(tmp_path / "train.py", FAILING)
+    twins = Twins(tmp_path, "train.py", options=("--quiet",))
+    assert "in backward" in twins.plain.err
+    assert twins.audited == twins.plain
+
+
 def test_quiet_and_healthy_and_the_file_replaced_only_at_the_end(tmp_path):
     write(tmp_path / "report.json", "old")
     look = "print([p.read_text() for p in pathlib.Path().iterdir() if p.name != 'train.py'])\n"

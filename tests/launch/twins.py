@@ -15,7 +15,8 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 NEVER = "gradaudit: The script never imported torch: there is nothing to audit.\n"
 ENDED = "gradaudit: The script ended before it imported torch: there is nothing to audit.\n"
 
-_ADDRESS = re.compile(r"0x[0-9a-f]{6,}")
+#: What differs between any two processes.
+_OWN = re.compile(r"0x[0-9a-f]{6,}|pid=\d+")
 
 
 @dataclass(frozen=True)
@@ -69,7 +70,7 @@ class Twins:
     @staticmethod
     def _result(process: subprocess.Popen[str]) -> Result:
         out, err = process.communicate(timeout=60)
-        return Result(process.returncode, *(_ADDRESS.sub("0x…", text or "") for text in (out, err)))
+        return Result(process.returncode, *(_OWN.sub("…", text or "") for text in (out, err)))
 
     def same(self) -> Result:
         """Assert that only our one sentence was added, for a script without torch."""

@@ -31,7 +31,7 @@ class Cycle:
 
     def repeats(self, key: Hashable) -> bool:
         """Whether ``key`` was seen in this iteration already, stepped or not."""
-        return key in self._current
+        return key in self._current or key in self._settled
 
     def advance(self) -> None:
         """Begin the next iteration."""
@@ -45,7 +45,8 @@ class Cycle:
 
     def settle(self) -> None:
         """A step: whatever was seen until now will, when seen again, begin a new iteration."""
-        self._settled = self._current
+        self._settled |= self._current
+        self._current = set()
 
     def restart(self) -> None:
         """Take back the iterations that were guessed before the first step."""

@@ -144,7 +144,9 @@ class Ledger:
 
     def _leaf_seen(self, event: ev.LeafSeen) -> None:
         if event.leaf not in self.evidence:
-            self.evidence[event.leaf] = Evidence(event.kind, event.requires_grad, event.created)
+            self.evidence[event.leaf] = Evidence(
+                event.kind, event.requires_grad, event.created, event.frozen_at
+            )
             self.cohorts.add(
                 event.leaf, frozen=not event.requires_grad, iteration=self.cycle.index
             )
@@ -236,6 +238,8 @@ class Ledger:
         for cohort in self.cohorts.select(event.members):
             if cohort.life.apply(iteration):
                 cohort.life.updated.add_at(iteration, event.site)
+            else:
+                cohort.life.step_without(event.site, iteration, whole=True)
         self._settle()
 
     def _rescaled(self, event: ev.Rescaled) -> None:

@@ -35,12 +35,13 @@ ReadReason = Literal[
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LeafSeen:
-    """A leaf became known.  ``created`` is where the user made it."""
+    """A leaf became known: where the user made it, and where it was frozen before that."""
 
     leaf: int
     kind: LeafKind
     requires_grad: bool
     created: Site | None = None
+    frozen_at: Site | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)

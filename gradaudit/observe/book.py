@@ -46,20 +46,23 @@ class Book:
         self._called: dict[int, _Called] = {}
         self._optimizer_names: dict[int, str] = {}
         self._misspelt_told: set[int] = set()
+        self._looked = False
 
     # -- looking -----------------------------------------------------------------------------------
 
     def look(self, frame: FrameType, *, last: bool = False) -> None:
         """Search for names, unless everything told of has one."""
-        if not last and not self._nameless():
+        if not last and self._looked and not self._nameless():
             return
+        self._looked = True
         frames = self._sites.user_frames(frame)
         self._take(search(scopes(frames, self._sites.sources)), last=last)
 
     def frame_returns(self, frame: FrameType) -> None:
         """A function of the user's is about to lose its variables."""
         if self._nameless():
-            self._take(search(scopes([frame], self._sites.sources)), last=False)
+            frames = self._sites.user_frames(frame)
+            self._take(search(scopes(frames, self._sites.sources)), last=False)
 
     def _nameless(self) -> bool:
         return any(

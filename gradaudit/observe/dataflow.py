@@ -24,6 +24,10 @@ _ZEROING = frozenset({
 })
 _CLIPPING = "clip_grad.py"
 
+#: Functions that make tensors of Python's data, and how many exports they are taken to stem from.
+_FROM_PYTHON = frozenset({"tensor", "as_tensor", "asarray", "from_numpy", "full", "from_dlpack"})
+_EXPORTS = 32
+
 #: How many scalars that might be losses are remembered while none was backpropagated.
 _LOSSES = 32
 
@@ -53,6 +57,7 @@ class Dataflow:
         self._operations: dict[Callable[..., Any], Operation] = {}
         self._switch: Site | None = None
         self._losses: deque[Node] = deque(maxlen=_LOSSES)
+        self._exports: deque[tuple[Node, object]] = deque(maxlen=_EXPORTS)
         self.entered: dict[int, RawSite] = {}
         self.calls = 0
 
@@ -76,6 +81,7 @@ class Dataflow:
     def forget(self) -> None:
         """Drop the whole dataflow: the probe is over."""
         self._nodes.clear()
+        self._exports.clear()
         self._losses.clear()
 
     def source(self, tensor: torch.Tensor) -> Node:
@@ -84,13 +90,14 @@ class Dataflow:
         if node is None:
             node = self._unseen(tensor)
             self.attach(tensor, node)
-        elif node.connected is not tensor.requires_grad:
+        elif node.connected is not _connected(tensor):
             self._refresh(node, tensor)
         return node
 
     def _unseen(self, tensor: torch.Tensor) -> Node:
-        node = Node("", None, (), connected=tensor.requires_grad)
-        if tensor.is_leaf and (tensor.requires_grad or isinstance(tensor, torch.nn.Parameter)):
+        node = Node("", None, (), connected=_connected(tensor))
+        trainable = node.connected or isinstance(tensor, torch.nn.Parameter)
+        if trainable and tensor.is_leaf:
             node.leaf = self._leaves.learn(tensor).number
             node.relevant = True
         else:
@@ -99,7 +106,7 @@ class Dataflow:
 
     def _refresh(self, node: Node, tensor: torch.Tensor) -> None:
         """``requires_grad`` is not what it was when the node was made."""
-        node.connected = tensor.requires_grad
+        node.connected = _connected(tensor)
         if node.connected and tensor.is_leaf and node.leaf is None:
             leaf = self._leaves.learn(tensor, self._resolve(node.site))
             node.leaf, node.relevant = leaf.number, True
@@ -137,7 +144,9 @@ class Dataflow:
             self._foreach(operation, args, kwargs, frame)
         elif kind == "set-item":
             self._write(operation, args[0], [args[0], *_tensors(args[1:])], frame)
-        elif kind != "export":
+        elif kind == "export":
+            self._exported(operation, args[0], result, frame)
+        else:
             self._made(operation, args, kwargs, result, frame)
 
     def _classify(self, function: Callable[..., Any]) -> Operation:
@@ -155,11 +164,41 @@ class Dataflow:
             return
         inputs = [] if operation.kind == "like" else [*_tensors(args), *_tensors(kwargs.values())]
         parents = tuple(self.source(tensor) for tensor in inputs)
+        if self._exports and operation.kind != "like":
+            parents += self._returned(operation, args, outputs[0], made_anew=not inputs)
         raw = self._raw(frame)
         for output in outputs:
             if any(output is tensor for tensor in inputs):
                 continue  # x.to(x.device), x.contiguous(): the same value
             self._record(operation, output, parents, raw, frame)
+
+    def _exported(
+        self, operation: Operation, tensor: torch.Tensor, result: object, frame: FrameType
+    ) -> None:
+        """The content of a value was handed to Python."""
+        source = self.source(tensor)
+        if source.relevant and tensor.is_floating_point():
+            node = Node(operation.name, self._raw(frame), (source,), connected=False)
+            node.relevant, node.cut = True, "export"
+            self._exports.append((node, result))
+
+    def _returned(
+        self, operation: Operation, args: tuple[Any, ...], output: torch.Tensor, *, made_anew: bool
+    ) -> tuple[Node, ...]:
+        """What Python hands back: a number is known by its value.
+
+        Of a tensor made from Python's data it cannot be known what the data were computed from, so
+        all values exported since the last backward count as its origin.
+        """
+        if made_anew:
+            anew = operation.name in _FROM_PYTHON and output.is_floating_point()
+            return tuple(node for node, _ in self._exports) if anew else ()
+        numbers = {value for value in args if isinstance(value, float)} - {0.0, 1.0}
+        if not numbers:
+            return ()
+        return tuple(
+            node for node, value in self._exports if isinstance(value, float) and value in numbers
+        )
 
     def _record(
         self, operation: Operation, output: torch.Tensor, parents: tuple[Node, ...],
@@ -167,12 +206,12 @@ class Dataflow:
     ) -> Node:
         relevant = any(parent.relevant for parent in parents)
         node = Node(
-            operation.name, raw, parents if relevant else (), connected=output.requires_grad
+            operation.name, raw, parents if relevant else (), connected=_connected(output)
         )
         node.relevant = relevant
         if relevant:
             self._connect(node, operation, output, parents, frame)
-        elif output.requires_grad and output.is_leaf:
+        elif node.connected and output.is_leaf:
             leaf = self._leaves.learn(output, self._resolve(raw))
             node.leaf, node.relevant = leaf.number, True
         self.attach(output, node)
@@ -225,7 +264,7 @@ class Dataflow:
         leaf = self._leaves.find(tensor)
         if leaf is None:
             return
-        node = Node("grad", None, (), connected=gradient.requires_grad)
+        node = Node("grad", None, (), connected=_connected(gradient))
         node.gradient_of, node.relevant = leaf.number, True
         self.attach(gradient, node)
 
@@ -348,10 +387,9 @@ class Dataflow:
 
     # -- losses ------------------------------------------------------------------------------
 
-    def backpropagated(self, roots: Iterable[Node]) -> None:
-        """These were the roots of a backward: no losses left lying."""
-        for node in roots:
-            node.consumed = True
+    def backpropagated(self) -> None:
+        """A backward is called: what Python is handed from now on belongs to the next loss."""
+        self._exports.clear()
 
     def losses_left(self) -> Iterator[tuple[Site, frozenset[int]]]:
         """Scalars that nothing was made of and no backward was called on; each told once."""
@@ -403,3 +441,15 @@ def _is_zero(tensor: torch.Tensor) -> bool:
     if tensor.layout is not torch.strided or tensor.is_meta:
         return False
     return not bool(tensor.count_nonzero())
+
+
+def _connected(tensor: torch.Tensor) -> bool:
+    """Whether a tensor requires grad.
+
+    A view made under no_grad whose base was changed in place since cannot even be asked
+    (torch 2.13 raises RuntimeError); it is in no graph.
+    """
+    try:
+        return tensor.requires_grad
+    except RuntimeError:
+        return False

@@ -60,10 +60,16 @@ class Ancestry:
 
     leaves: frozenset[int]
     cuts: tuple[Cut, ...]
+    functions: tuple[Node, ...] = ()
 
 
 def ancestry(roots: Iterable[Node]) -> Ancestry:
-    """Walk from the roots towards the leaves; collect every leaf and every cut on the way."""
+    """Walk from the roots towards the leaves; collect every leaf and every cut on the way.
+
+    Whatever is passed is consumed: it went into something that is backpropagated.  ``functions``
+    are the custom autograd functions on the way, which may pass nothing on.
+    """
+    functions: list[Node] = []
     seen: set[int] = set()
     leaves: set[int] = set()
     cuts: list[Cut] = []
@@ -72,12 +78,15 @@ def ancestry(roots: Iterable[Node]) -> Ancestry:
         if id(node) in seen:
             continue
         seen.add(id(node))
+        node.consumed = True
+        if node.cut == "blocked":
+            functions.append(node)
         if node.leaf is not None:
             leaves.add(node.leaf)
         if not node.connected or node.leaf is not None:  # a leaf with parents was made anew
             cuts.extend(_cut(node))
         queue.extend(node.parents)
-    return Ancestry(frozenset(leaves), tuple(cuts))
+    return Ancestry(frozenset(leaves), tuple(cuts), tuple(functions))
 
 
 def _cut(node: Node) -> Iterator[Cut]:

@@ -33,8 +33,12 @@ class CallMode(TorchFunctionMode):
     file, same line, same globals, and hence the same ``__warningregistry__``.
     """
 
-    def __init__(self, dataflow: Dataflow, fault: Callable[[str, Exception], None]) -> None:
+    def __init__(
+        self, dataflow: Dataflow, fault: Callable[[str, Exception], None],
+        followed: Callable[[FrameType], None],
+    ) -> None:
         super().__init__()
+        self._followed = followed
         self.dataflow = dataflow
         self.paused = 0
         self.listening = True
@@ -83,6 +87,7 @@ class CallMode(TorchFunctionMode):
         try:
             with torch._C.DisableTorchFunctionSubclass():
                 self.dataflow.after(func, args, kwargs, result, frame, held=held)
+            self._followed(frame)
         except Exception as error:  # noqa: BLE001 - told as a gap; the training goes on
             self._broke(error)
 

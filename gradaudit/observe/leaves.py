@@ -94,7 +94,11 @@ class Leaves:
             if tensor is not None:
                 leaf.requires_grad = tensor.requires_grad
                 leaf.shape, leaf.numel = _shape(tensor), _numel(tensor)  # lazy ones get theirs late
-            self._emit(LeafSeen(leaf.number, leaf.kind, leaf.requires_grad, leaf.created))
+            self._emit(
+                LeafSeen(
+                    leaf.number, leaf.kind, leaf.requires_grad, leaf.created, leaf.frozen_at
+                )
+            )
         return leaf.number
 
     def __getitem__(self, number: int) -> Leaf:

@@ -13,7 +13,7 @@ from gradaudit.model import events as ev
 from gradaudit.model.events import Members
 from gradaudit.model.sites import Site
 from gradaudit.observe.dataflow import Dataflow
-from gradaudit.observe.flow import Ancestry, Node, ancestry
+from gradaudit.observe.flow import Ancestry, Node, ancestry, leaves_of
 from gradaudit.observe.function_mode import CallMode
 from gradaudit.observe.grad_mode import enclosing_switch
 from gradaudit.observe.patches import Patches, without_this_frame
@@ -26,8 +26,9 @@ from gradaudit.observe.watch import Watch
 PROBE_ITERATIONS = 3
 PROBE_SECONDS = 0.25
 
-#: How many torch calls are followed while nothing is trained.
-CALLS_BEFORE_TRAINING = 300_000
+#: How many torch calls in a row are followed while nothing is trained: data preparation, a long
+#: evaluation.  Beyond them mode and tracer rest until training goes on.
+IDLE_CALLS = 15_000
 
 
 class Probe:
@@ -42,12 +43,14 @@ class Probe:
         self._gap = gap
         self._patches = Patches()
         self.dataflow = Dataflow(sites, watch.leaves, watch)
-        self.mode = CallMode(self.dataflow, self._fault)
+        self.mode = CallMode(self.dataflow, self._fault, self._followed)
         self.tracer = LoopTracer(sites, self.safe_moment, leaving)
         self.iterations = 0
         self.over = False
         self._armed = False
         self._ending = False
+        self._resting = False
+        self._trained_at = 0
         watch.origin = self._origin
 
     # -- life ------------------------------------------------------------------------------------
@@ -59,12 +62,34 @@ class Probe:
         self._patches.replace(torch.autograd.Function, "apply", classmethod(self._apply()))
 
     def arm(self, frame: FrameType) -> None:
-        """Training begins: count the passes of loops from now on."""
-        if self._armed or self.over or not self.mode.own_thread:
+        """Training begins, or goes on: count the passes of loops from now on."""
+        if self.over or not self.mode.own_thread:
+            return
+        self._trained_at = self.dataflow.calls
+        if self._resting:
+            self._resting = False
+            self.mode.enter()
+            self._watch.probing = True
+        elif self._armed:
             return
         self._armed = True
         if not self.tracer.start(frame):
             self._gap("passes of loops", "another tracer owns sys.settrace; they were not counted")
+
+    def _followed(self, frame: FrameType) -> None:
+        """One more call was followed: time for a rest, if nothing has been trained for long?"""
+        if self.dataflow.calls - self._trained_at < IDLE_CALLS or self._ending or self._resting:
+            return
+        self._resting = True
+        if not self.tracer.on and not self.tracer.start(frame):  # for the sake of a safe moment
+            self.mode.listening = False
+            self._gap("the dataflow", "another tracer owns sys.settrace, so a long stretch "
+                      "without training could only be passed over for good")
+
+    def _rest(self, frame: FrameType) -> None:
+        self.tracer.stop(frame)
+        self.mode.leave()
+        self._watch.probing = False
 
     def consider_ending(self) -> None:
         """An iteration may be over: enough seen?"""
@@ -73,19 +98,16 @@ class Probe:
         seen = self._watch.ledger.iterations
         if seen > PROBE_ITERATIONS and self.seconds > PROBE_SECONDS:
             self._ending = True
-        elif not self._armed and self.dataflow.calls > CALLS_BEFORE_TRAINING:
-            self._ending = True
-            self._gap(
-                "the dataflow",
-                f"{CALLS_BEFORE_TRAINING:,} torch calls came before any training; "
-                "following more would have slowed the script down",
-            )
 
     def safe_moment(self) -> None:
         """No call into torch is under way in this thread, so the mode may be taken off."""
         self.consider_ending()
-        if self._ending and self.mode.own_thread:
+        if not self.mode.own_thread:
+            return
+        if self._ending:
             self.end(sys._getframe(1))
+        elif self._resting and self.tracer.on:
+            self._rest(sys._getframe(1))
 
     def end(self, frame: FrameType | None) -> None:
         """Take tracer and mode away, and drop what they gathered.  Idempotent."""
@@ -142,7 +164,7 @@ class Probe:
     def backward_begins(self, roots: Iterable[torch.Tensor]) -> Ancestry:
         """What the roots of a backward were made from."""
         nodes = [self._root(root) for root in roots]
-        self.dataflow.backpropagated(nodes)
+        self.dataflow.backpropagated()
         return ancestry(nodes)
 
     def _root(self, tensor: torch.Tensor) -> Node:
@@ -163,6 +185,19 @@ class Probe:
                     site, cut.node.switch, None if produced is None else self._sites.of(produced),
                 )
             )
+
+        self._blocked(site, meant, deposited)
+
+    def _blocked(self, site: Site, meant: Ancestry, deposited: Members) -> None:
+        """Leaves that the graph connects through a custom function, and that got nothing."""
+        cut_off = frozenset(leaf for cut in meant.cuts for leaf in cut.leaves)
+        for node in meant.functions:
+            leaves = leaves_of((node,)) - deposited - cut_off
+            if leaves and node.site is not None:
+                place = self._sites.of(node.site)
+                self._watch.tell(
+                    ev.Severed(place, node.operation, "blocked", self._told(leaves), site)
+                )
 
     def _told(self, leaves: Iterable[int]) -> Members:
         watch = self._watch

@@ -6,7 +6,7 @@ import os
 import sys
 import threading
 from collections.abc import Callable, Hashable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from time import monotonic, perf_counter
 from types import FrameType
 from typing import Any
@@ -33,6 +33,10 @@ from gradaudit.observe.source import SourceBook
 from gradaudit.observe.watch import Watch
 
 
+#: Modules that Python imports only to start a process.
+_PROCESSES = frozenset({"multiprocessing.popen_fork", "multiprocessing.popen_spawn_posix"})
+
+
 class Recorder:
     """Watches one run.
 
@@ -44,7 +48,7 @@ class Recorder:
     def __init__(self, limits: Limits, *, main_file: str | None) -> None:
         self._limits = limits
         self._sources = SourceBook()
-        self._sites = SiteBook(UserCode(main_file), self._sources, os.getcwd())
+        self._sites = SiteBook(UserCode(main_file or _main_file()), self._sources, os.getcwd())
         self.ledger = Ledger()
         self._watch = Watch(self.ledger, self._sites)
         self._optimizers = Optimizers(self._watch, self._sites)
@@ -89,6 +93,8 @@ class Recorder:
     def _last_look(self) -> None:
         if self._off:
             return
+        if not self.ledger.backward_calls and _PROCESSES & sys.modules.keys():
+            self._gap("training in other processes", "what child processes did is not followed")
         with torch._C.DisableTorchFunction():
             self._optimizers.refresh_all()
             self._watch.point(("end",))
@@ -122,8 +128,8 @@ class Recorder:
         except TrainingStopped:
             raise
         except Exception as error:  # noqa: BLE001 - told as a gap; the training goes on
-            if what not in self._gaps and sys.__stderr__ is not None:
-                sys.__stderr__.write(
+            if what not in self._gaps:
+                _say(
                     f"gradaudit: the audit failed in {what} ({type(error).__name__}: {error}); "
                     "the training goes on\n"
                 )
@@ -175,13 +181,14 @@ class Recorder:
         self._probe.arm(frame)
         with self._inside("a backward"), torch._C.DisableTorchFunction():
             if accumulates:
+                self._watch.point(("backward", site))
                 self._check_limits(("backward", site))
                 finish = self._begin_backward(roots, frame, site)
             else:
-                self._probe.dataflow.backpropagated(
-                    self._probe.dataflow.source(root)
-                    for root in roots if not self._probe.over and isinstance(root, torch.Tensor)
-                )
+                if self._watch.probing:
+                    self._probe.backward_begins(
+                        root for root in roots if isinstance(root, torch.Tensor)
+                    )
                 self._watch.tell(ev.Differentiated(site))
         return finish
 
@@ -199,7 +206,7 @@ class Recorder:
             meant = self._probe.backward_begins(tensors)
         grad_mode_off = None if torch.is_grad_enabled() else self._probe.switch(frame)
         root = self._sites.root_text(frame) if probing else None
-        self._watch.backward_begins(site)
+        self._watch.backward_begins()
         self._depth += 1
 
         def finish(failed: bool) -> None:
@@ -220,7 +227,19 @@ class Recorder:
         """See :class:`gradaudit.observe.optimizers.OptimizerListener`."""
         if not self._off:
             with self._inside("the construction of an optimizer"):
-                self._optimizers.built(optimizer, frame)
+                known = self._optimizers.built(optimizer, frame)
+                if known.site is not None and self._watch.probing:
+                    self._watch.given(frame.f_locals.get("params"), known.site, self._name_in(frame))
+
+    def _name_in(self, frame: FrameType) -> Callable[[object], str]:
+        """Names of tensors by the variables of the user's nearest frame."""
+        user = self._sites.user_frame(frame)
+        variables = {} if user is None else user.f_locals
+
+        def name(value: object) -> str:
+            return next((key for key, each in variables.items() if each is value), "tensor")
+
+        return name
 
     def step_enters(self, optimizer: Optimizer, frame: FrameType, *, closure: bool) -> None:
         """A step without closure applies what is there now; its own calls are not followed."""
@@ -252,6 +271,7 @@ class Recorder:
         self._probe.arm(frame)
         with self._inside("a step"), torch._C.DisableTorchFunction():
             known = self._optimizers.find(optimizer, frame)
+            self._watch.point(("step", site, known.number))
             self._check_limits(("step", site, known.number))
             if self._watch.probing:
                 self._book.look(frame)
@@ -277,8 +297,9 @@ class Recorder:
                 targets = self._watch.leaves.members(
                     self._watch.follow(parameter) for parameter in owner.parameters()
                 )
+            self._watch.point(("clear", site, targets))
             self._check_limits(("clear", site, targets))
-            held = self._watch.zero_grad_begins(site, targets)
+            held = self._watch.gradients.holding(targets)
             paused, self._probe.mode.paused = self._probe.mode.paused, 1
 
             def done() -> None:
@@ -320,3 +341,16 @@ class Recorder:
         compile.__dict__.update(vars(original))
         compile.__doc__ = original.__doc__
         return compile
+
+
+def _say(text: str) -> None:
+    """Tell the user once, unless the script has closed what could be written to."""
+    if sys.__stderr__ is not None:
+        with suppress(OSError, ValueError):
+            sys.__stderr__.write(text)
+
+
+def _main_file() -> str | None:
+    """The file of the program under audit, when launch could not know it before it ran."""
+    path = getattr(sys.modules.get("__main__"), "__file__", None)
+    return path if isinstance(path, str) else None

@@ -11,6 +11,10 @@ from functools import cached_property
 _Function = (ast.FunctionDef, ast.AsyncFunctionDef)
 _Scope = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda, ast.ClassDef)
 _Loop = (ast.For, ast.AsyncFor, ast.While)
+#: Functions whose argument is asked about rather than used; `exists` is an idiom of many projects.
+_ASKING = frozenset({
+    "hasattr", "isinstance", "bool", "id", "type", "exists", "is_none", "not_none", "is_not_none",
+})
 _GRAD_MODES = frozenset({"no_grad", "inference_mode", "set_grad_enabled"})
 
 
@@ -153,9 +157,7 @@ class SourceFile:
                 if node.operand is read:
                     return True
             elif isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
-                if node.func.id in {"hasattr", "isinstance", "bool", "id", "type"} and (
-                    read in node.args
-                ):
+                if node.func.id in _ASKING and read in node.args:
                     return True
             elif isinstance(node, ast.comprehension) and read in node.ifs:
                 return True

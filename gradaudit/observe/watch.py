@@ -94,7 +94,9 @@ class Watch:
 
     def follow(self, tensor: torch.Tensor, created: Site | None = None) -> int:
         """From now on this leaf is looked at; its number."""
-        leaf = self.leaves.learn(tensor, created)
+        leaf = self.leaves.find(tensor)
+        if leaf is None:
+            leaf = self.leaves.learn(tensor, created or self.origin(tensor)[0])
         return self.follow_leaf(leaf)
 
     def follow_leaf(self, leaf: Leaf) -> int:
@@ -113,9 +115,8 @@ class Watch:
 
     # -- backward --------------------------------------------------------------------------------
 
-    def backward_begins(self, site: Site) -> None:
+    def backward_begins(self) -> None:
         """An accumulating backward is about to run."""
-        self.point(("backward", site))
         self._deferred = []
         self._stepped_inside.clear()
 
@@ -140,7 +141,6 @@ class Watch:
 
     def step(self, site: Site, number: int, members: Members) -> None:
         """An optimizer steps, its gradients as they are now."""
-        self.point(("step", site, number))
         if self._deferred is not None:  # a step from inside a backward
             self.gradients.look()
         holding = self.gradients.holding(members)
@@ -156,11 +156,6 @@ class Watch:
                 ),
             )
         )
-
-    def zero_grad_begins(self, site: Site, targets: Members) -> list[int]:
-        """``zero_grad`` is about to run; who holds a gradient now."""
-        self.point(("clear", site, targets))
-        return self.gradients.holding(targets)
 
     def zero_grad_ends(
         self, site: Site, targets: Members, held: list[int], *, to_none: bool
@@ -210,8 +205,8 @@ class Watch:
         """The user's code read ``.grad``."""
         read = self.reads.at(frame)
         site = self.sites.here(frame)
-        if read is None or read.asking or site is None:
-            return
+        if read is None or site is None or (read.asking and tensor.is_leaf):
+            return  # of a result, even the question whether there is a gradient has one answer
         leaf = self.leaves.find(tensor)
         if present:
             if leaf is not None and leaf.number not in self._optimized:
@@ -220,6 +215,21 @@ class Watch:
         if not tensor.is_leaf and tensor.retains_grad:
             return
         self._none_read(tensor, leaf, site, read.subject, bulk=read.bulk)
+
+    def given(self, params: object, site: Site, name: Callable[[object], str]) -> None:
+        """An optimizer is being given tensors; those that are no leaves it will refuse."""
+        if not isinstance(params, (list, tuple)):
+            return
+        given = [each.get("params") if isinstance(each, dict) else each for each in params]
+        for value in given:
+            for tensor in value if isinstance(value, (list, tuple)) else (value,):
+                if isinstance(tensor, torch.Tensor) and not tensor.is_leaf:
+                    origin, operation = self.origin(tensor)
+                    self.tell(
+                        ev.NoneRead(
+                            site, None, name(tensor), "given-to-optimizer", origin, operation
+                        )
+                    )
 
     def _none_read(
         self, tensor: torch.Tensor, leaf: Leaf | None, site: Site, subject: str, *, bulk: bool

@@ -109,18 +109,15 @@ def _replaced_by_autograd_grad(case: Case) -> Site | None:
 def _lacks_backward(case: Case, leaf: int) -> bool:
     """Whether its loss, not only its path to the loss, is what is missing."""
     evidence = case.evidence(leaf)
-    if evidence.severed:
-        return False
     if not case.backwards_done:
-        return not any(record.failed for record in case.ledger.backwards.values())
+        failed = any(record.failed for record in case.ledger.backwards.values())
+        return not failed and not evidence.severed
     if evidence.loss_left is None:
         return False
     owners = case.optimizers_of(leaf)
     if not owners:
-        return True
-    return all(
-        case.never_fed(member) for record in owners for member in record.members
-    )
+        return not evidence.severed
+    return all(case.never_fed(member) for record in owners for member in record.members)
 
 
 def _where(case: Case, leaf: int) -> Site | None:

@@ -150,7 +150,7 @@ def lived_through(program: list[Action]) -> tuple[Story, Reference]:
     return story, reference
 
 
-@settings(max_examples=200, deadline=None, derandomize=True)
+@settings(max_examples=100, deadline=None, derandomize=True)
 @given(PROGRAMS)
 def test_every_life_agrees_with_the_diary(program: list[Action]):
     story, reference = lived_through(program)
@@ -166,7 +166,7 @@ def test_every_life_agrees_with_the_diary(program: list[Action]):
         assert sum(tally.count for tally in life.starved.values()) == diary.starved
 
 
-@settings(max_examples=200, deadline=None, derandomize=True)
+@settings(max_examples=100, deadline=None, derandomize=True)
 @given(PROGRAMS)
 def test_every_timeline_agrees_with_the_diary(program: list[Action]):
     story, reference = lived_through(program)
@@ -184,7 +184,7 @@ def test_every_timeline_agrees_with_the_diary(program: list[Action]):
                 assert told == known
 
 
-@settings(max_examples=200, deadline=None, derandomize=True)
+@settings(max_examples=100, deadline=None, derandomize=True)
 @given(PROGRAMS)
 def test_a_timeline_covers_every_iteration_once_and_no_run_could_be_longer(
     program: list[Action],
@@ -198,7 +198,7 @@ def test_a_timeline_covers_every_iteration_once_and_no_run_could_be_longer(
             assert (one.state, one.contributions) != (two.state, two.contributions)
 
 
-@settings(max_examples=200, deadline=None, derandomize=True)
+@settings(max_examples=100, deadline=None, derandomize=True)
 @given(PROGRAMS)
 def test_cohorts_are_a_partition_of_leaves_that_lived_alike(program: list[Action]):
     story, _ = lived_through(program)

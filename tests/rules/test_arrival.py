@@ -1,0 +1,350 @@
+"""Gradients that never arrive: GA101 to GA107, each beside its healthy twins."""
+
+from __future__ import annotations
+
+import pytest
+
+from gradaudit.model import events as ev
+from gradaudit.model.findings import Span
+
+from .story import Story, at, brief
+
+
+def fine_tuning(*extra: str) -> Story:
+    story = Story("body", "head", *extra)
+    story.optimizer("optimizer", "body", "head", *extra)
+    return story
+
+
+# -- GA101 unused-parameter ----------------------------------------------------------------------
+
+
+def test_unused_parameters_of_one_line_are_one_finding():
+    story = Story("body")
+    for name in ("head.weight", "head.bias"):
+        story.born(name, created=at("self.head = nn.Linear(8, 1)"))
+    story.optimizer("optimizer", "body", "head.weight", "head.bias")
+    story.train("body")
+    finding = story.finding()
+    assert brief(finding) == (
+        "GA101",
+        "error",
+        ("head.bias", "head.weight"),
+        "self.head = nn.Linear(8, 1)",
+    )
+    assert finding.iterations == Span(0, 3, 4)
+    assert [link.location.source for link in finding.related] == [
+        "self.head = nn.Linear(8, 1)",
+        "optimizer.step()",
+    ]
+
+
+def test_an_unused_parameter_of_no_optimizer_is_fine():
+    story = Story("body", "spare")
+    story.optimizer("optimizer", "body")
+    story.train("body")
+    assert story.findings() == ()
+
+
+def test_a_frozen_parameter_among_trained_ones_is_fine():
+    story = Story("head")
+    story.born("body", requires_grad=False)
+    story.optimizer("optimizer", "body", "head")
+    story.train("head")
+    assert story.findings() == ()
+
+
+def test_experts_that_take_turns_are_fine_even_if_one_was_never_chosen():
+    story = Story("experts.0.weight", "experts.1.weight", "experts.2.weight")
+    story.optimizer("optimizer", *(f"experts.{index}.weight" for index in range(3)))
+    for index in (0, 1, 1, 0):
+        story.train(f"experts.{index}.weight", passes=1)
+    assert story.findings() == ()
+
+
+def test_a_sibling_of_blocks_that_are_always_used_is_unused():
+    story = Story("blocks.0.weight", "blocks.1.weight", "blocks.2.weight")
+    story.optimizer("optimizer", *(f"blocks.{index}.weight" for index in range(3)))
+    story.train("blocks.0.weight", "blocks.1.weight")
+    assert brief(story.finding())[:3] == ("GA101", "error", ("blocks.2.weight",))
+
+
+def test_a_parameter_that_joins_late_is_fine():
+    story = fine_tuning()
+    story.train("head", passes=3)
+    story.train("body", "head", passes=1)
+    assert story.findings() == ()
+
+
+# -- GA102 graph-cut -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("kind", "operation"),
+    [
+        ("detach", "detach"),
+        ("export", "item"),
+        ("non-differentiable", "argmax"),
+        ("blocked", "Sign"),
+    ],
+)
+def test_a_cut_points_at_the_operation_that_cut(kind: ev.CutKind, operation: str):
+    story = fine_tuning()
+    story.entered("body", "head")
+    story.severed("body", kind=kind, operation=operation)
+    story.train("head")
+    finding = story.finding()
+    assert brief(finding) == ("GA102", "error", ("body",), "h.detach()")
+    assert [link.location.source for link in finding.related] == [
+        "h = net(x)",
+        "h.detach()",
+        "loss.backward()",
+    ]
+
+
+def test_a_cut_by_grad_mode_points_at_the_switch():
+    story = fine_tuning()
+    story.severed("body", kind="grad-mode", operation="linear", switch=at("with no_grad():"))
+    story.train("head")
+    finding = story.finding()
+    assert brief(finding) == ("GA102", "error", ("body",), "with no_grad():")
+    assert "`with no_grad():`" in finding.message
+
+
+def test_several_parameters_behind_one_cut_are_one_finding():
+    story = fine_tuning("stem")
+    story.severed("body", "stem")
+    story.train("head")
+    assert brief(story.finding())[2] == ("body", "stem")
+
+
+def test_a_detach_beside_a_live_path_is_fine():
+    story = fine_tuning()
+    story.severed("body")
+    story.train("body", "head")
+    assert story.findings() == ()
+
+
+def test_a_cut_before_what_no_optimizer_has_is_fine():
+    story = Story("teacher", "student")
+    story.optimizer("optimizer", "student")
+    story.severed("teacher")
+    story.train("student")
+    assert story.findings() == ()
+
+
+def test_everything_cut_off_makes_the_backward_fail_and_the_cut_is_named():
+    story = fine_tuning()
+    story.severed("body", "head", line="loss = tensor(loss.item())")
+    story.backward(failed=True)
+    assert brief(story.finding()) == (
+        "GA102",
+        "error",
+        ("body", "head"),
+        "loss = tensor(loss.item())",
+    )
+
+
+# -- GA103 not-in-loss ---------------------------------------------------------------------------
+
+
+def test_what_is_used_and_dropped_points_at_its_use():
+    story = fine_tuning()
+    story.entered("body", line="auxiliary = body(x)")
+    story.ledger.feed(ev.LossLeft(at("auxiliary_loss = mse()"), story.of("body")))
+    story.train("head")
+    finding = story.finding()
+    assert brief(finding) == ("GA103", "error", ("body",), "auxiliary = body(x)")
+    assert [link.location.source for link in finding.related] == [
+        "auxiliary = body(x)",
+        "auxiliary_loss = mse()",
+        "loss.backward()",
+    ]
+
+
+def test_a_head_that_is_only_read_and_belongs_to_no_optimizer_is_fine():
+    story = Story("body", "probe")
+    story.optimizer("optimizer", "body")
+    story.entered("probe")
+    story.train("body")
+    assert story.findings() == ()
+
+
+# -- GA104 frozen-parameter ----------------------------------------------------------------------
+
+
+def frozen_body(*trained: str) -> Story:
+    story = Story(*trained)
+    story.born("body", requires_grad=True)
+    story.ledger.feed(ev.RequiresGradSet(at("p.requires_grad = False"), story.of("body"), False))
+    return story
+
+
+def test_an_optimizer_of_nothing_but_frozen_parameters_is_reported_where_they_were_frozen():
+    story = frozen_body()
+    story.optimizer("optimizer", "body")
+    story.train()
+    assert brief(story.finding()) == ("GA104", "error", ("body",), "p.requires_grad = False")
+
+
+def test_a_misspelt_unfreezing_is_reported_where_it_stands():
+    story = frozen_body("head")
+    story.optimizer("optimizer", "body", "head")
+    story.ledger.feed(
+        ev.FreezeMisspelt(
+            at("net.requires_grad = True"), story.of("body"), "net.requires_grad", value=True
+        )
+    )
+    story.train("head")
+    finding = story.finding()
+    assert brief(finding) == ("GA104", "error", ("body",), "net.requires_grad = True")
+    assert "`net.requires_grad = True`" in finding.message
+
+
+def test_a_misspelt_freezing_of_what_is_frozen_anyway_is_fine():
+    story = frozen_body("head")
+    story.optimizer("optimizer", "body", "head")
+    story.ledger.feed(
+        ev.FreezeMisspelt(at("net.require_grad = False"), story.of("body"), "x", value=False)
+    )
+    story.train("head")
+    assert story.findings() == ()
+
+
+def test_a_frozen_group_of_its_own_is_a_warning():
+    story = frozen_body("head")
+    story.optimizer("optimizer", "body", "head", groups=(("body",), ("head",)))
+    story.train("head")
+    assert brief(story.finding()) == ("GA104", "warning", ("body",), "p.requires_grad = False")
+
+
+def test_a_frozen_parameter_read_by_name_is_reported_and_one_read_in_bulk_is_not():
+    for bulk, rules in ((False, ["GA104"]), (True, [])):
+        story = frozen_body("head")
+        story.optimizer("optimizer", "body", "head")
+        story.train("head")
+        story.read_none("body", "requires-grad-missing", bulk=bulk)
+        assert [finding.rule for finding in story.findings()] == rules
+
+
+def test_a_group_that_is_unfrozen_later_is_fine():
+    story = frozen_body("head")
+    story.optimizer("optimizer", "body", "head", groups=(("body",), ("head",)))
+    story.train("head", passes=2)
+    story.ledger.feed(ev.RequiresGradSet(at("thaw"), story.of("body"), True))
+    story.train("body", "head", passes=2)
+    assert story.findings() == ()
+
+
+# -- GA105 no-backward ---------------------------------------------------------------------------
+
+
+def test_steps_without_any_backward_point_at_the_loss():
+    story = fine_tuning()
+    story.entered("body", "head")
+    story.ledger.feed(ev.LossLeft(at("loss = mse()"), story.of("body", "head")))
+    for _ in range(3):
+        story.zero("body", "head")
+        story.step()
+    assert brief(story.finding()) == ("GA105", "error", ("body", "head"), "loss = mse()")
+
+
+def test_steps_without_backward_or_known_loss_point_at_the_step():
+    story = fine_tuning()
+    for _ in range(3):
+        story.step()
+    assert brief(story.finding()) == ("GA105", "error", ("body", "head"), "optimizer.step()")
+
+
+def test_grad_mode_off_for_good_points_at_the_switch():
+    story = fine_tuning()
+    story.backward(failed=True, grad_mode_off=at("set_grad_enabled(False)"))
+    assert brief(story.finding()) == ("GA105", "error", ("body", "head"), "set_grad_enabled(False)")
+
+
+def test_autograd_grad_whose_result_is_never_used_is_named():
+    story = fine_tuning()
+    for _ in range(2):
+        story.ledger.feed(ev.Differentiated(at("grad(loss, parameters)")))
+        story.step()
+    assert brief(story.finding()) == ("GA105", "error", ("body", "head"), "grad(loss, parameters)")
+
+
+def test_autograd_grad_whose_result_is_assigned_is_fine():
+    story = fine_tuning()
+    for _ in range(2):
+        story.ledger.feed(ev.Differentiated(at("grad(loss, parameters)")))
+        story.ledger.feed(ev.Assigned(at("p.grad = g"), story.of("body", "head")))
+        story._filled |= story.of("body", "head")
+        story.step()
+    assert story.findings() == ()
+
+
+def test_the_loss_of_a_second_optimizer_that_is_never_backpropagated_is_named():
+    story = Story("policy", "value")
+    story.optimizer("optimizer", "policy")
+    story.optimizer("critic", "value")
+    story.entered("policy", "value")
+    story.ledger.feed(ev.LossLeft(at("value_loss = mse()"), story.of("value")))
+    for _ in range(3):
+        story.train("policy", passes=1)
+        story.step("critic")
+    assert brief(story.finding()) == ("GA105", "error", ("value",), "value_loss = mse()")
+
+
+def test_an_optimizer_that_never_steps_and_is_never_read_says_nothing():
+    assert fine_tuning().findings() == ()
+
+
+# -- GA106 non-leaf ------------------------------------------------------------------------------
+
+
+def non_leaf(subject: str, *, bulk: bool = False, line: str = "print(w.grad)") -> ev.NoneRead:
+    return ev.NoneRead(at(line), None, subject, "non-leaf", at("w = w * 0.01"), "mul", bulk)
+
+
+def test_a_result_taken_for_a_leaf_points_at_the_operation():
+    story = Story()
+    story.ledger.feed(non_leaf("w"))
+    finding = story.finding()
+    assert brief(finding) == ("GA106", "error", ("w",), "w = w * 0.01")
+    assert "`mul`" in finding.message
+
+
+def test_several_reads_of_one_result_are_one_finding():
+    story = Story()
+    story.ledger.feed(non_leaf("w"))
+    story.ledger.feed(non_leaf("w", line="w -= w.grad"))
+    assert brief(story.finding())[0] == "GA106"
+
+
+def test_a_result_met_in_bulk_is_fine():
+    story = Story()
+    story.ledger.feed(non_leaf("p", bulk=True))
+    assert story.findings() == ()
+
+
+# -- GA107 requires-grad-missing -----------------------------------------------------------------
+
+
+def test_a_tensor_without_requires_grad_in_an_optimizer_points_at_its_creation():
+    story = Story()
+    story.born("w", kind="tensor", requires_grad=False)
+    story.optimizer("optimizer", "w")
+    story.step()
+    assert brief(story.finding()) == ("GA107", "error", ("w",), "w = make()")
+
+
+def test_a_tensor_without_requires_grad_that_is_read_is_reported():
+    story = Story()
+    story.born("x", kind="tensor", requires_grad=False)
+    story.read_none("x", "requires-grad-missing")
+    assert brief(story.finding()) == ("GA107", "error", ("x",), "x = make()")
+
+
+def test_data_that_nobody_asks_for_a_gradient_is_fine():
+    story = fine_tuning()
+    story.born("x", kind="tensor", requires_grad=False)
+    story.train("body", "head")
+    story.read_none("x", "requires-grad-missing", bulk=True)
+    assert story.findings() == ()

@@ -13,7 +13,7 @@ import torch
 from gradaudit.model.sites import Site
 from gradaudit.observe.flow import Node, comes_from_gradient, leaves_of
 from gradaudit.observe.grad_mode import enclosing_switch, switch_site
-from gradaudit.observe.leaves import Leaf, Leaves
+from gradaudit.observe.leaves import Leaf, Leaves, strong
 from gradaudit.observe.operations import Operation, classify
 from gradaudit.observe.sites import RawSite, SiteBook
 
@@ -100,8 +100,11 @@ class Dataflow:
         if trainable and tensor.is_leaf:
             node.leaf = self._leaves.learn(tensor).number
             node.relevant = True
-        else:
-            node.relevant = node.connected  # by an operation that no function mode sees
+        elif node.connected:
+            node.relevant = True  # made by an operation that no function mode sees
+        elif self._exports:  # torch.from_numpy is such an operation (torch 2.13)
+            node.parents = self._back(tensor)
+            node.relevant = bool(node.parents)
         return node
 
     def _refresh(self, node: Node, tensor: torch.Tensor) -> None:
@@ -170,14 +173,16 @@ class Dataflow:
         for output in outputs:
             if any(output is tensor for tensor in inputs):
                 continue  # x.to(x.device), x.contiguous(): the same value
-            self._record(operation, output, parents, raw, frame)
+            node = self._record(operation, output, parents, raw, frame)
+            if inputs and operation.kind in {"detach", "view"}:
+                node.base = weakref.ref(inputs[0])
 
     def _exported(
         self, operation: Operation, tensor: torch.Tensor, result: object, frame: FrameType
     ) -> None:
         """The content of a value was handed to Python."""
         source = self.source(tensor)
-        if source.relevant and tensor.is_floating_point():
+        if source.relevant and not source.spent and tensor.is_floating_point():
             node = Node(operation.name, self._raw(frame), (source,), connected=False)
             node.relevant, node.cut = True, "export"
             self._exports.append((node, result))
@@ -191,13 +196,21 @@ class Dataflow:
         all values exported since the last backward count as its origin.
         """
         if made_anew:
-            anew = operation.name in _FROM_PYTHON and output.is_floating_point()
-            return tuple(node for node, _ in self._exports) if anew else ()
+            return self._back(output) if operation.name in _FROM_PYTHON else ()
         numbers = {value for value in args if isinstance(value, float)} - {0.0, 1.0}
         if not numbers:
             return ()
         return tuple(
             node for node, value in self._exports if isinstance(value, float) and value in numbers
+        )
+
+    def _back(self, tensor: torch.Tensor) -> tuple[Node, ...]:
+        """Exports that a tensor of Python's data may stem from: numbers make scalars."""
+        if not tensor.is_floating_point():
+            return ()
+        scalar = tensor.numel() == 1
+        return tuple(
+            node for node, value in self._exports if scalar or not isinstance(value, float)
         )
 
     def _record(
@@ -258,7 +271,9 @@ class Dataflow:
                 self._watcher.gradient_read(tensor, frame, present=result is not None)
         elif operation.name == "data" and isinstance(result, torch.Tensor):
             raw = self._raw(frame)
-            self._record(Operation("data", "detach"), result, (self.source(tensor),), raw, frame)
+            alias = Operation("data", "detach")
+            node = self._record(alias, result, (self.source(tensor),), raw, frame)
+            node.base = weakref.ref(tensor)
 
     def _gradient(self, tensor: torch.Tensor, gradient: torch.Tensor) -> None:
         leaf = self._leaves.find(tensor)
@@ -361,7 +376,22 @@ class Dataflow:
             self._update_leaf(self._leaves[node.shares], others, frame)
         else:
             parents = (self.source(target), *others)
-            self._record(operation, target, parents, self._raw(frame), frame)
+            base = None if node is None or node.base is None else strong(node.base)
+            written = self._record(operation, target, parents, self._raw(frame), frame)
+            if base is not None:
+                self._write_through(operation, base, written, others, frame)
+
+    def _write_through(
+        self, operation: Operation, base: torch.Tensor, written: Node, others: list[Node],
+        frame: FrameType,
+    ) -> None:
+        """What was written into a view or alias is now in its base."""
+        written.base = weakref.ref(base)
+        node = self._record(
+            operation, base, (self.source(base), *others), self._raw(frame), frame
+        )
+        if not node.connected and node.switch is None:
+            node.cut = "detach"
 
     def _gradient_written(
         self, operation: Operation, number: int, gradient: torch.Tensor, frame: FrameType
@@ -387,8 +417,8 @@ class Dataflow:
 
     # -- losses ------------------------------------------------------------------------------
 
-    def backpropagated(self) -> None:
-        """A backward is called: what Python is handed from now on belongs to the next loss."""
+    def trained(self) -> None:
+        """A backward, a step, a clearing: what Python was handed before belongs to the past."""
         self._exports.clear()
 
     def losses_left(self) -> Iterator[tuple[Site, frozenset[int]]]:

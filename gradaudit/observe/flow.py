@@ -7,8 +7,10 @@ two differ is the cut.
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 from gradaudit.model.events import CutKind
 from gradaudit.model.sites import Site
@@ -20,13 +22,15 @@ class Node:
 
     ``connected`` is whether the value requires grad; ``leaf`` the number of the leaf it is,
     ``gradient_of`` the leaf whose ``.grad`` it is, ``shares`` the leaf whose memory it shares.
-    ``switch`` is where grad mode was off when it was made.  ``relevant`` values come from leaves
+    ``base`` is the tensor it is a view or detached alias of: what is written into the one is
+    written into the other.  ``switch`` is where grad mode was off when it was made.  ``spent``
+    values were backpropagated.  ``relevant`` values come from leaves
     or gradients; of the others only their origin is kept.
     """
 
     __slots__ = (
-        "connected", "consumed", "cut", "gradient_of", "leaf", "operation", "parents", "relevant",
-        "shares", "site", "switch",
+        "base", "connected", "consumed", "cut", "gradient_of", "leaf", "operation", "parents", "relevant",
+        "shares", "site", "spent", "switch",
     )
 
     def __init__(
@@ -43,6 +47,8 @@ class Node:
         self.gradient_of: int | None = None
         self.shares: int | None = None
         self.switch: Site | None = None
+        self.base: weakref.ref[Any] | None = None
+        self.spent = False
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -66,6 +66,7 @@ class Probe:
         if self.over or not self.mode.own_thread:
             return
         self._trained_at = self.dataflow.calls
+        self.dataflow.trained()
         if self._resting:
             self._resting = False
             self.mode.enter()
@@ -164,7 +165,8 @@ class Probe:
     def backward_begins(self, roots: Iterable[torch.Tensor]) -> Ancestry:
         """What the roots of a backward were made from."""
         nodes = [self._root(root) for root in roots]
-        self.dataflow.backpropagated()
+        for node in nodes:
+            node.spent = True
         return ancestry(nodes)
 
     def _root(self, tensor: torch.Tensor) -> Node:

@@ -42,7 +42,7 @@ def _report(
         environment=Environment(
             platform.python_version(),
             None if recording is None else recording.torch_version,
-            platform.platform(),
+            f"{platform.system()}-{platform.release()}-{platform.machine()}",
             () if recording is None else recording.devices,
         ),
         run=_run(facts, recording),

@@ -147,9 +147,7 @@ class Ledger:
             self.evidence[event.leaf] = Evidence(
                 event.kind, event.requires_grad, event.created, event.frozen_at
             )
-            self.cohorts.add(
-                event.leaf, frozen=not event.requires_grad, iteration=self.cycle.index
-            )
+            self.cohorts.add(event.leaf, frozen=not event.requires_grad, iteration=self.cycle.index)
 
     def _requires_grad_set(self, event: ev.RequiresGradSet) -> None:
         for leaf in event.members:
@@ -254,9 +252,10 @@ class Ledger:
     def _none_read(self, event: ev.NoneRead) -> None:
         if event.leaf is not None:
             self.evidence[event.leaf].read_none(event)
-        elif all(event.site is not known.site for known in self.non_leaf_reads):
-            if len(self.non_leaf_reads) < 8 * KEPT:
-                self.non_leaf_reads.append(event)
+        elif len(self.non_leaf_reads) < 8 * KEPT and all(
+            event.site is not known.site for known in self.non_leaf_reads
+        ):
+            self.non_leaf_reads.append(event)
 
     def _entered(self, event: ev.Entered) -> None:
         for leaf in event.members:

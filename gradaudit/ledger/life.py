@@ -26,9 +26,27 @@ class Life:
     """
 
     __slots__ = (
-        "_contributions", "_outcome", "_soiled_read", "_unread", "applied", "assigned", "cleared", "deposited",
-        "discarded", "frozen", "held", "missing", "soiled", "spent", "stale", "stale_read",
-        "starved", "timeline", "updated", "was_read", "wipe",
+        "_contributions",
+        "_outcome",
+        "_soiled_read",
+        "_unread",
+        "applied",
+        "assigned",
+        "cleared",
+        "deposited",
+        "discarded",
+        "frozen",
+        "held",
+        "missing",
+        "soiled",
+        "spent",
+        "stale",
+        "stale_read",
+        "starved",
+        "timeline",
+        "updated",
+        "was_read",
+        "wipe",
     )
 
     def __init__(self, *, frozen: bool, iteration: int) -> None:
@@ -73,8 +91,15 @@ class Life:
         for name in Life.__slots__:
             setattr(other, name, getattr(self, name))
         for name in (
-            "deposited", "applied", "updated", "stale", "cleared", "discarded", "missing",
-            "was_read", "stale_read",
+            "deposited",
+            "applied",
+            "updated",
+            "stale",
+            "cleared",
+            "discarded",
+            "missing",
+            "was_read",
+            "stale_read",
         ):
             setattr(other, name, getattr(self, name).copy())
         other.starved = {key: tally.copy() for key, tally in self.starved.items()}
@@ -159,10 +184,8 @@ class Life:
         """The iteration is over: write down what it was."""
         state = self._outcome
         if state is None:
-            if self.held:
-                state = "unapplied"
-            else:
-                state = "frozen" if self.frozen else "none"
+            unfed: State = "frozen" if self.frozen else "none"
+            state = "unapplied" if self.held else unfed
         self._push(iteration, state, self._contributions)
         self._outcome = None
         self._contributions = 0

@@ -28,7 +28,11 @@ CutKind = Literal[
 
 #: Why a `.grad` that the user's code read was None.
 ReadReason = Literal[
-    "non-leaf", "requires-grad-missing", "before-backward", "cleared", "not-reached",
+    "non-leaf",
+    "requires-grad-missing",
+    "before-backward",
+    "cleared",
+    "not-reached",
     "given-to-optimizer",
 ]
 

@@ -32,12 +32,16 @@ State = Literal[
 
 @dataclass(frozen=True, slots=True)
 class Tool:
+    """Who wrote the report."""
+
     name: str
     version: str
 
 
 @dataclass(frozen=True, slots=True)
 class Environment:
+    """Where it was run; ``devices`` as torch calls them."""
+
     python: str
     torch: str | None
     platform: str
@@ -83,6 +87,8 @@ class Gap:
 
 @dataclass(frozen=True, slots=True)
 class Coverage:
+    """What was observed closely, and what was not at all."""
+
     probed_iterations: int
     gaps: tuple[Gap, ...]
 
@@ -107,6 +113,8 @@ class Loop:
 
 @dataclass(frozen=True, slots=True)
 class OptimizerInfo:
+    """One optimizer and its members."""
+
     name: str
     type: str
     location: Location | None
@@ -126,6 +134,8 @@ class TimelineRun:
 
 @dataclass(frozen=True, slots=True)
 class ParameterInfo:
+    """One parameter or other leaf: what it is, and what became of its gradient."""
+
     name: str
     aliases: tuple[str, ...]
     shape: tuple[int, ...]
@@ -140,6 +150,8 @@ class ParameterInfo:
 
 @dataclass(frozen=True, slots=True)
 class Summary:
+    """How many findings of each severity."""
+
     error: int
     warning: int
     note: int

@@ -1,0 +1,11 @@
+"""Turns what happens into events.  The only package that imports torch.
+
+``recorder``    the one object launch holds; every entry from torch comes through it
+``watch``       backward, step and clearing become events; states become deposits
+``gradients``   ``.grad`` of all leaves, by identity and version
+``by_hand``     what the user's own code does to gradients between two of those points
+``probe``       what is there only for the first iterations: the function mode and the tracer
+``dataflow``    which value was made from which; ``flow`` walks it
+``engine``, ``optimizers``, ``modules``   where torch is listened to
+``names``, ``book``, ``sites``, ``source``, ``reads``   how users call things, and where they stand
+"""

@@ -142,9 +142,7 @@ class Book:
 
     # -- writing -----------------------------------------------------------------------------------
 
-    def recording(
-        self, *, probe: Probe, gaps: tuple[Gap, ...], audit_seconds: float
-    ) -> Recording:
+    def recording(self, *, probe: Probe, gaps: tuple[Gap, ...], audit_seconds: float) -> Recording:
         """Everything that was seen, in words."""
         ledger = self._watch.ledger
         return Recording(

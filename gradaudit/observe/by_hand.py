@@ -59,27 +59,34 @@ class Deeds:
         self.explained: set[int] = set()
 
     def cleared(self, leaf: int, site: Site | None, *, to_none: bool) -> None:
+        """A gradient became None or zeros."""
         self.explained.add(leaf)
         self._add(
-            ("cleared", site, to_none), leaf,
+            ("cleared", site, to_none),
+            leaf,
             lambda m: ev.Cleared(site, m, m, by_hand=True, to_none=to_none),
         )
 
     def assigned(self, leaf: int, site: Site | None) -> None:
+        """A gradient was put in."""
         self.explained.add(leaf)
         self._add(("assigned", site), leaf, lambda m: ev.Assigned(site, m))
 
     def rescaled(self, leaf: int, site: Site | None, *, clipped: bool) -> None:
+        """A gradient was changed in place."""
         self.explained.add(leaf)
         self._add(("rescaled", site), leaf, lambda m: ev.Rescaled(site, m, clipped))
 
     def updated(self, leaf: int, site: Site) -> None:
+        """A leaf was updated with its own gradient."""
         self._add(("updated", site), leaf, lambda m: ev.Updated(site, m))
 
     def read(self, leaf: int, site: Site) -> None:
+        """A gradient was looked at."""
         self._add(("read", site), leaf, lambda m: ev.GradRead(site, m))
 
     def frozen(self, leaf: int, site: Site, *, value: bool) -> None:
+        """``requires_grad`` was set."""
         self._add(("frozen", site, value), leaf, lambda m: ev.RequiresGradSet(site, m, value))
 
     def _add(self, key: tuple[Any, ...], leaf: int, make: Callable[[Members], Event]) -> None:

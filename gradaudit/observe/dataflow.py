@@ -18,10 +18,24 @@ from gradaudit.observe.operations import Operation, classify
 from gradaudit.observe.sites import RawSite, SiteBook
 
 #: Operations that can make a gradient zero in place; after any of them its value is looked at.
-_ZEROING = frozenset({
-    "zero_", "fill_", "mul_", "__imul__", "copy_", "sub_", "__isub__", "set_", "masked_fill_",
-    "_foreach_zero_", "_foreach_mul_", "__setitem__", "clamp_", "uniform_",
-})
+_ZEROING = frozenset(
+    {
+        "zero_",
+        "fill_",
+        "mul_",
+        "__imul__",
+        "copy_",
+        "sub_",
+        "__isub__",
+        "set_",
+        "masked_fill_",
+        "_foreach_zero_",
+        "_foreach_mul_",
+        "__setitem__",
+        "clamp_",
+        "uniform_",
+    }
+)
 _CLIPPING = "clip_grad.py"
 
 #: Functions that make tensors of Python's data, and how many exports they are taken to stem from.
@@ -35,12 +49,23 @@ _LOSSES = 32
 class GradientWatcher(Protocol):
     """Who wants to hear what the user's code did to gradients by hand."""
 
-    def cleared_by_hand(self, leaf: Leaf, site: Site | None, *, to_none: bool) -> None: ...
-    def assigned_by_hand(self, leaf: Leaf, site: Site | None) -> None: ...
-    def rescaled(self, leaf: Leaf, site: Site | None, *, clipped: bool) -> None: ...
-    def updated_by_hand(self, leaf: Leaf, site: Site) -> None: ...
-    def requires_grad_set(self, leaf: Leaf, site: Site, *, value: bool) -> None: ...
-    def gradient_read(self, tensor: torch.Tensor, frame: FrameType, *, present: bool) -> None: ...
+    def cleared_by_hand(self, leaf: Leaf, site: Site | None, *, to_none: bool) -> None:
+        """A gradient became None or zeros."""
+
+    def assigned_by_hand(self, leaf: Leaf, site: Site | None) -> None:
+        """A gradient was put in."""
+
+    def rescaled(self, leaf: Leaf, site: Site | None, *, clipped: bool) -> None:
+        """A gradient was changed in place."""
+
+    def updated_by_hand(self, leaf: Leaf, site: Site) -> None:
+        """A leaf was updated with its own gradient."""
+
+    def requires_grad_set(self, leaf: Leaf, site: Site, *, value: bool) -> None:
+        """A leaf was frozen or thawed."""
+
+    def gradient_read(self, tensor: torch.Tensor, frame: FrameType, *, present: bool) -> None:
+        """``.grad`` was read."""
 
 
 class Dataflow:
@@ -124,8 +149,14 @@ class Dataflow:
         return False
 
     def after(
-        self, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any],
-        result: object, frame: FrameType, *, held: bool,
+        self,
+        function: Callable[..., Any],
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        result: object,
+        frame: FrameType,
+        *,
+        held: bool,
     ) -> None:
         """Called behind a torch function, with its result and the frame that called it."""
         self.calls += 1
@@ -159,7 +190,11 @@ class Dataflow:
         return known
 
     def _made(
-        self, operation: Operation, args: tuple[Any, ...], kwargs: dict[str, Any], result: object,
+        self,
+        operation: Operation,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        result: object,
         frame: FrameType,
     ) -> None:
         outputs = list(_tensors((result,)))
@@ -214,13 +249,15 @@ class Dataflow:
         )
 
     def _record(
-        self, operation: Operation, output: torch.Tensor, parents: tuple[Node, ...],
-        raw: RawSite | None, frame: FrameType,
+        self,
+        operation: Operation,
+        output: torch.Tensor,
+        parents: tuple[Node, ...],
+        raw: RawSite | None,
+        frame: FrameType,
     ) -> Node:
         relevant = any(parent.relevant for parent in parents)
-        node = Node(
-            operation.name, raw, parents if relevant else (), connected=_connected(output)
-        )
+        node = Node(operation.name, raw, parents if relevant else (), connected=_connected(output))
         node.relevant = relevant
         if relevant:
             self._connect(node, operation, output, parents, frame)
@@ -231,7 +268,11 @@ class Dataflow:
         return node
 
     def _connect(
-        self, node: Node, operation: Operation, output: torch.Tensor, parents: tuple[Node, ...],
+        self,
+        node: Node,
+        operation: Operation,
+        output: torch.Tensor,
+        parents: tuple[Node, ...],
         frame: FrameType,
     ) -> None:
         if operation.kind in {"detach", "view"} and parents:
@@ -340,7 +381,10 @@ class Dataflow:
     # -- in place ----------------------------------------------------------------------------
 
     def _in_place(
-        self, operation: Operation, args: tuple[Any, ...], kwargs: dict[str, Any],
+        self,
+        operation: Operation,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
         frame: FrameType,
     ) -> None:
         target = args[0] if args else next(iter(kwargs.values()), None)
@@ -349,7 +393,10 @@ class Dataflow:
             self._write(operation, target, [target, *others], frame)
 
     def _foreach(
-        self, operation: Operation, args: tuple[Any, ...], kwargs: dict[str, Any],
+        self,
+        operation: Operation,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
         frame: FrameType,
     ) -> None:
         targets = list(args[0]) if args else []
@@ -361,7 +408,10 @@ class Dataflow:
             self._write(operation, target, [target, *_tensors(others), *shared], frame)
 
     def _write(
-        self, operation: Operation, target: torch.Tensor, inputs: list[torch.Tensor],
+        self,
+        operation: Operation,
+        target: torch.Tensor,
+        inputs: list[torch.Tensor],
         frame: FrameType,
     ) -> None:
         """``target`` was changed in place with what was computed from ``inputs``."""
@@ -382,14 +432,16 @@ class Dataflow:
                 self._write_through(operation, base, written, others, frame)
 
     def _write_through(
-        self, operation: Operation, base: torch.Tensor, written: Node, others: list[Node],
+        self,
+        operation: Operation,
+        base: torch.Tensor,
+        written: Node,
+        others: list[Node],
         frame: FrameType,
     ) -> None:
         """What was written into a view or alias is now in its base."""
         written.base = weakref.ref(base)
-        node = self._record(
-            operation, base, (self.source(base), *others), self._raw(frame), frame
-        )
+        node = self._record(operation, base, (self.source(base), *others), self._raw(frame), frame)
         if not node.connected and node.switch is None:
             node.cut = "detach"
 

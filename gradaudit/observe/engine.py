@@ -29,7 +29,7 @@ def watch_engine(patches: Patches, listener: BackwardListener) -> None:
     """Put a listener at the door."""
     original = torch.autograd._engine_run_backward  # type: ignore[attr-defined]
 
-    def _engine_run_backward(t_outputs: Sequence[Any], *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401
+    def _engine_run_backward(t_outputs: Sequence[Any], *args: Any, **kwargs: Any) -> Any:
         frame = sys._getframe(1)
         done = listener.backward_enters(
             t_outputs, frame, accumulates=bool(kwargs.get("accumulate_grad"))

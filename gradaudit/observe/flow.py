@@ -29,8 +29,19 @@ class Node:
     """
 
     __slots__ = (
-        "base", "connected", "consumed", "cut", "gradient_of", "leaf", "operation", "parents", "relevant",
-        "shares", "site", "spent", "switch",
+        "base",
+        "connected",
+        "consumed",
+        "cut",
+        "gradient_of",
+        "leaf",
+        "operation",
+        "parents",
+        "relevant",
+        "shares",
+        "site",
+        "spent",
+        "switch",
     )
 
     def __init__(

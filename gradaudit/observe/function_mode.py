@@ -34,7 +34,9 @@ class CallMode(TorchFunctionMode):
     """
 
     def __init__(
-        self, dataflow: Dataflow, fault: Callable[[str, Exception], None],
+        self,
+        dataflow: Dataflow,
+        fault: Callable[[str, Exception], None],
         followed: Callable[[FrameType], None],
     ) -> None:
         super().__init__()
@@ -48,8 +50,12 @@ class CallMode(TorchFunctionMode):
         self._trampolines: dict[tuple[int, int], tuple[_Trampoline, CodeType]] = {}
 
     def __torch_function__(
-        self, func: Any, types: Any, args: Any = (), kwargs: Any = None  # noqa: ANN401, ARG002
-    ) -> Any:  # noqa: ANN401 - torch's own signature
+        self,
+        func: Any,
+        types: Any,
+        args: Any = (),
+        kwargs: Any = None,
+    ) -> Any:
         """See :class:`torch.overrides.TorchFunctionMode`."""
         frame = sys._getframe(1)
         if frame.f_code is handle_torch_function.__code__:
@@ -73,22 +79,28 @@ class CallMode(TorchFunctionMode):
             self.seconds += perf_counter() - began
         return result
 
-    def _before(self, func: Any, args: Any) -> bool:  # noqa: ANN401 - as above
+    def _before(self, func: Any, args: Any) -> bool:
         try:
             return self.dataflow.before(func, args)
-        except Exception as error:  # noqa: BLE001 - told as a gap; the training goes on
+        except Exception as error:
             self._broke(error)
             return False
 
     def _after(
-        self, func: Any, args: Any, kwargs: Any, result: Any, frame: FrameType, *,  # noqa: ANN401
+        self,
+        func: Any,
+        args: Any,
+        kwargs: Any,
+        result: Any,
+        frame: FrameType,
+        *,
         held: bool,
     ) -> None:
         try:
             with torch._C.DisableTorchFunctionSubclass():
                 self.dataflow.after(func, args, kwargs, result, frame, held=held)
             self._followed(frame)
-        except Exception as error:  # noqa: BLE001 - told as a gap; the training goes on
+        except Exception as error:
             self._broke(error)
 
     def _broke(self, error: Exception) -> None:

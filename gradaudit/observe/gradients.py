@@ -116,8 +116,9 @@ class Gradients:
         """Those of the leaves that had a gradient at the last look."""
         tracked, states = self._tracked, self._states
         return [
-            number for number in numbers if number in tracked
-            and states[tracked[number]] is not ABSENT
+            number
+            for number in numbers
+            if number in tracked and states[tracked[number]] is not ABSENT
         ]
 
     def _drop_dead(self, states: list[tuple[int, int]]) -> list[tuple[int, int]]:

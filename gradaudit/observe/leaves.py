@@ -73,8 +73,11 @@ class Leaves:
             number,
             "parameter" if isinstance(tensor, torch.nn.Parameter) else "tensor",
             weakref.ref(tensor, lambda _: self._lost(key, number)),
-            _shape(tensor), str(tensor.dtype).removeprefix("torch."), _numel(tensor),
-            tensor.requires_grad, created,
+            _shape(tensor),
+            str(tensor.dtype).removeprefix("torch."),
+            _numel(tensor),
+            tensor.requires_grad,
+            created,
         )
         self._by_id[key] = leaf
         self._all[number] = leaf
@@ -95,9 +98,7 @@ class Leaves:
                 leaf.requires_grad = tensor.requires_grad
                 leaf.shape, leaf.numel = _shape(tensor), _numel(tensor)  # lazy ones get theirs late
             self._emit(
-                LeafSeen(
-                    leaf.number, leaf.kind, leaf.requires_grad, leaf.created, leaf.frozen_at
-                )
+                LeafSeen(leaf.number, leaf.kind, leaf.requires_grad, leaf.created, leaf.frozen_at)
             )
         return leaf.number
 

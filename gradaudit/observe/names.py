@@ -120,9 +120,7 @@ class _Search:
             elif isinstance(value, torch.nn.Module):
                 queue.extend(self._module(name, value, depth, escape))
             elif depth < _DEPTH:
-                queue.extend(
-                    (path, item, depth + 1, escape) for path, item in _inside(name, value)
-                )
+                queue.extend((path, item, depth + 1, escape) for path, item in _inside(name, value))
         for name, tensor, escape in late:
             if id(tensor) not in self._found.tensors:
                 self._found.tensors[id(tensor)] = Name(name, escaped=escape)
@@ -147,7 +145,11 @@ class _Search:
             self._found.tensors.setdefault(key, named)
 
     def _parameter(
-        self, here: dict[int, Name], name: str, parameter: torch.Tensor, owner: torch.nn.Module,
+        self,
+        here: dict[int, Name],
+        name: str,
+        parameter: torch.Tensor,
+        owner: torch.nn.Module,
         escape: tuple[type, str] | None,
     ) -> None:
         known = here.get(id(parameter))

@@ -23,31 +23,119 @@ Kind = Literal[
     "quiet",  # nothing to see: backward, printing, hooks
 ]
 
-_LIKE = frozenset({
-    "zeros_like", "ones_like", "empty_like", "full_like", "rand_like", "randn_like", "randint_like",
-    "new_zeros", "new_ones", "new_empty", "new_full", "new_tensor", "new", "new_empty_strided",
-})
+_LIKE = frozenset(
+    {
+        "zeros_like",
+        "ones_like",
+        "empty_like",
+        "full_like",
+        "rand_like",
+        "randn_like",
+        "randint_like",
+        "new_zeros",
+        "new_ones",
+        "new_empty",
+        "new_full",
+        "new_tensor",
+        "new",
+        "new_empty_strided",
+    }
+)
 _DETACH = frozenset({"detach", "detach_copy", "tensor", "as_tensor", "asarray", "new_tensor"})
-_VIEW = frozenset({
-    "view", "view_as", "reshape", "reshape_as", "flatten", "ravel", "t", "transpose", "permute",
-    "squeeze", "unsqueeze", "narrow", "select", "expand", "expand_as", "__getitem__", "unfold",
-    "swapaxes", "swapdims", "movedim", "diagonal", "alias", "as_strided",
-})
-_EXPORT = frozenset({
-    "item", "tolist", "numpy", "__array__", "__float__", "__int__", "__complex__", "__index__",
-    "__dlpack__",
-})
-_QUIET = frozenset({
-    "backward", "grad", "register_hook", "register_post_accumulate_grad_hook", "retain_grad",
-    "__repr__", "__format__", "__str__", "__len__", "__bool__", "__hash__", "__deepcopy__",
-    "__reduce_ex__", "__contains__", "size", "dim", "numel", "stride", "is_contiguous",
-    "_record_function_enter_new", "__call__", "share_memory_", "is_floating_point", "set_", "_fix_weakref", "untyped_storage", "storage", "data_ptr", "element_size",
-    "is_complex", "__torch_function__", "has_torch_function",
-})
-_IN_PLACE_OPERATORS = frozenset({
-    "__iadd__", "__isub__", "__imul__", "__itruediv__", "__ifloordiv__", "__ipow__", "__imod__",
-    "__iand__", "__ior__", "__ixor__", "__ilshift__", "__irshift__", "__imatmul__", "__idiv__",
-})
+_VIEW = frozenset(
+    {
+        "view",
+        "view_as",
+        "reshape",
+        "reshape_as",
+        "flatten",
+        "ravel",
+        "t",
+        "transpose",
+        "permute",
+        "squeeze",
+        "unsqueeze",
+        "narrow",
+        "select",
+        "expand",
+        "expand_as",
+        "__getitem__",
+        "unfold",
+        "swapaxes",
+        "swapdims",
+        "movedim",
+        "diagonal",
+        "alias",
+        "as_strided",
+    }
+)
+_EXPORT = frozenset(
+    {
+        "item",
+        "tolist",
+        "numpy",
+        "__array__",
+        "__float__",
+        "__int__",
+        "__complex__",
+        "__index__",
+        "__dlpack__",
+    }
+)
+_QUIET = frozenset(
+    {
+        "backward",
+        "grad",
+        "register_hook",
+        "register_post_accumulate_grad_hook",
+        "retain_grad",
+        "__repr__",
+        "__format__",
+        "__str__",
+        "__len__",
+        "__bool__",
+        "__hash__",
+        "__deepcopy__",
+        "__reduce_ex__",
+        "__contains__",
+        "size",
+        "dim",
+        "numel",
+        "stride",
+        "is_contiguous",
+        "_record_function_enter_new",
+        "__call__",
+        "share_memory_",
+        "is_floating_point",
+        "set_",
+        "_fix_weakref",
+        "untyped_storage",
+        "storage",
+        "data_ptr",
+        "element_size",
+        "is_complex",
+        "__torch_function__",
+        "has_torch_function",
+    }
+)
+_IN_PLACE_OPERATORS = frozenset(
+    {
+        "__iadd__",
+        "__isub__",
+        "__imul__",
+        "__itruediv__",
+        "__ifloordiv__",
+        "__ipow__",
+        "__imod__",
+        "__iand__",
+        "__ior__",
+        "__ixor__",
+        "__ilshift__",
+        "__irshift__",
+        "__imatmul__",
+        "__idiv__",
+    }
+)
 #: Properties whose value is another view of the tensor.
 _VIEW_PROPERTIES = frozenset({"T", "mT", "H", "mH", "real", "imag"})
 

@@ -52,9 +52,7 @@ class Optimizers:
         if known is not None and known.reference() is optimizer:
             return known
         site = self._sites.here(_outside(optimizer, frame))
-        known = Known(
-            len(self.all), type(optimizer).__name__, weakref.ref(optimizer), site
-        )
+        known = Known(len(self.all), type(optimizer).__name__, weakref.ref(optimizer), site)
         self._by_id[id(optimizer)] = known
         self.all.append(known)
         return known
@@ -109,26 +107,31 @@ def _outside(optimizer: Optimizer, frame: FrameType | None) -> FrameType | None:
 class OptimizerListener(Protocol):
     """Who wants to know of optimizers."""
 
-    def optimizer_built(self, optimizer: Optimizer, frame: FrameType) -> None: ...
-    def step_enters(self, optimizer: Optimizer, frame: FrameType, *, closure: bool) -> None: ...
-    def step_leaves(self, optimizer: Optimizer, frame: FrameType, *, closure: bool) -> None: ...
+    def optimizer_built(self, optimizer: Optimizer, frame: FrameType) -> None:
+        """An optimizer is being constructed."""
+
+    def step_enters(self, optimizer: Optimizer, frame: FrameType, *, closure: bool) -> None:
+        """A step is about to run."""
+
+    def step_leaves(self, optimizer: Optimizer, frame: FrameType, *, closure: bool) -> None:
+        """A step has run."""
+
     def zero_grad_enters(
         self, owner: Optimizer | torch.nn.Module, frame: FrameType, *, to_none: bool
-    ) -> Callable[[], None] | None: ...
+    ) -> Callable[[], None] | None:
+        """``zero_grad`` is about to run; what is returned is called behind it."""
 
 
 def watch_optimizers(patches: Patches, listener: OptimizerListener) -> list[RemovableHandle]:
     """Put listeners at construction, step and clearing; the hooks to be removed later."""
     _watch_construction(patches, listener)
     patches.replace(Optimizer, "zero_grad", _zero_grad(Optimizer.zero_grad, listener))
-    patches.replace(
-        torch.nn.Module, "zero_grad", _zero_grad(torch.nn.Module.zero_grad, listener)
-    )
+    patches.replace(torch.nn.Module, "zero_grad", _zero_grad(torch.nn.Module.zero_grad, listener))
 
-    def before(optimizer: Optimizer, args: Any, kwargs: Any) -> None:  # noqa: ANN401 - torch's signature
+    def before(optimizer: Optimizer, args: Any, kwargs: Any) -> None:
         listener.step_enters(optimizer, sys._getframe(1), closure=_has_closure(args, kwargs))
 
-    def behind(optimizer: Optimizer, args: Any, kwargs: Any) -> None:  # noqa: ANN401 - torch's signature
+    def behind(optimizer: Optimizer, args: Any, kwargs: Any) -> None:
         listener.step_leaves(optimizer, sys._getframe(1), closure=_has_closure(args, kwargs))
 
     return [register_optimizer_step_pre_hook(before), register_optimizer_step_post_hook(behind)]
@@ -152,7 +155,7 @@ def _watch_construction(patches: Patches, listener: OptimizerListener) -> None:
 
 def _zero_grad(original: Callable[..., Any], listener: OptimizerListener) -> Callable[..., Any]:
     @functools.wraps(original)
-    def zero_grad(self: Any, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - torch's signature
+    def zero_grad(self: Any, *args: Any, **kwargs: Any) -> Any:
         to_none = bool(args[0] if args else kwargs.get("set_to_none", True))
         done = listener.zero_grad_enters(self, sys._getframe(1), to_none=to_none)
         if done is None:

@@ -11,7 +11,7 @@ class Patches:
     def __init__(self) -> None:
         self._done: list[tuple[object, str, Any, Any]] = []
 
-    def replace(self, owner: object, name: str, new: Any) -> None:  # noqa: ANN401 - any attribute
+    def replace(self, owner: object, name: str, new: Any) -> None:
         """Put ``new`` in the place of ``owner.name``."""
         self._done.append((owner, name, vars(owner)[name], new))
         setattr(owner, name, new)

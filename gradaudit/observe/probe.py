@@ -35,7 +35,10 @@ class Probe:
     """Everything that is only there for a while."""
 
     def __init__(
-        self, watch: Watch, sites: SiteBook, gap: Callable[[str, str], None],
+        self,
+        watch: Watch,
+        sites: SiteBook,
+        gap: Callable[[str, str], None],
         leaving: Callable[[FrameType], None],
     ) -> None:
         self._watch = watch
@@ -56,7 +59,7 @@ class Probe:
     # -- life ------------------------------------------------------------------------------------
 
     def begin(self) -> None:
-        """torch has just been imported: follow every call from now on."""
+        """Torch has just been imported: follow every call from now on."""
         self.mode.enter()
         self._watch.probing = True
         self._patches.replace(torch.autograd.Function, "apply", classmethod(self._apply()))
@@ -78,14 +81,17 @@ class Probe:
             self._gap("passes of loops", "another tracer owns sys.settrace; they were not counted")
 
     def _followed(self, frame: FrameType) -> None:
-        """One more call was followed: time for a rest, if nothing has been trained for long?"""
+        """One more call was followed: a rest, if nothing has been trained for long."""
         if self.dataflow.calls - self._trained_at < IDLE_CALLS or self._ending or self._resting:
             return
         self._resting = True
         if not self.tracer.on and not self.tracer.start(frame):  # for the sake of a safe moment
             self.mode.listening = False
-            self._gap("the dataflow", "another tracer owns sys.settrace, so a long stretch "
-                      "without training could only be passed over for good")
+            self._gap(
+                "the dataflow",
+                "another tracer owns sys.settrace, so a long stretch "
+                "without training could only be passed over for good",
+            )
 
     def _rest(self, frame: FrameType) -> None:
         self.tracer.stop(frame)
@@ -93,7 +99,7 @@ class Probe:
         self._watch.probing = False
 
     def consider_ending(self) -> None:
-        """An iteration may be over: enough seen?"""
+        """An iteration may be over: end the probe if enough was seen."""
         if self.over or self._ending:
             return
         seen = self._watch.ledger.iterations
@@ -183,8 +189,13 @@ class Probe:
             produced = cut.produced.site if cut.produced is not None else None
             self._watch.tell(
                 ev.Severed(
-                    self._sites.of(raw), cut.node.operation, cut.node.cut, self._told(leaves),
-                    site, cut.node.switch, None if produced is None else self._sites.of(produced),
+                    self._sites.of(raw),
+                    cut.node.operation,
+                    cut.node.cut,
+                    self._told(leaves),
+                    site,
+                    cut.node.switch,
+                    None if produced is None else self._sites.of(produced),
                 )
             )
 
@@ -217,7 +228,7 @@ class Probe:
         original = torch.autograd.Function.apply.__func__  # type: ignore[attr-defined]
         probe = self
 
-        def apply(cls: type, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - torch's signature
+        def apply(cls: type, *args: Any, **kwargs: Any) -> Any:
             try:
                 result = original(cls, *args, **kwargs)
             except BaseException as error:
@@ -236,5 +247,5 @@ class Probe:
         try:
             with torch._C.DisableTorchFunction():
                 self.dataflow.applied(f"{cls.__name__}.apply", args, result, frame)
-        except Exception as error:  # noqa: BLE001 - told as a gap; the training goes on
+        except Exception as error:
             self._fault("custom autograd functions", error)

@@ -16,12 +16,14 @@ from gradaudit.observe.sites import SiteBook, _position
 class Read:
     """The expression whose ``.grad`` was read.
 
-    ``asking`` is whether the read only asks if there is a gradient; ``bulk`` whether the
+    ``asking`` is whether the read only asks if there is a gradient; ``changing`` whether it is only
+    there to change it; ``bulk`` whether the
     expression is the variable of a loop or comprehension, one of many rather than one by name.
     """
 
     subject: str
     asking: bool
+    changing: bool
     bulk: bool
 
 
@@ -44,15 +46,14 @@ class Reads:
     def _look_up(self, frame: FrameType) -> Read | None:
         source = self._sites.sources[frame.f_code.co_filename]
         line, _, column, _ = _position(frame.f_code, frame.f_lasti)
-        found = source.attribute_subject(
-            line, "grad", None if column is None else column + 1
-        )
+        found = source.attribute_subject(line, "grad", None if column is None else column + 1)
         if found is None:
             return None
         names = {node.id for node in ast.walk(found.value) if isinstance(node, ast.Name)}
         return Read(
             ast.unparse(found.value),
             source.asks_for_none(found),
+            source.only_changes(found),
             bool(names & source.loop_targets_at(line)),
         )
 

@@ -32,7 +32,6 @@ from gradaudit.observe.sites import SiteBook, UserCode
 from gradaudit.observe.source import SourceBook
 from gradaudit.observe.watch import Watch
 
-
 #: Modules that Python imports only to start a process.
 _PROCESSES = frozenset({"multiprocessing.popen_fork", "multiprocessing.popen_spawn_posix"})
 
@@ -64,7 +63,7 @@ class Recorder:
         self._recording: Recording | None = None
         self._off = True
 
-    # -- the life of the recorder ------------------------------------------------------------------
+    # -- the life of the recorder --------------------------------------------------------------
 
     def install(self) -> None:
         """Put every observer in place; called once, right after torch was imported."""
@@ -114,7 +113,7 @@ class Recorder:
         if not self._off:
             self._uninstall()
 
-    # -- care ----------------------------------------------------------------------------------------
+    # -- care ----------------------------------------------------------------------------------
 
     def _gap(self, what: str, why: str) -> None:
         self._gaps.setdefault(what, why)
@@ -127,7 +126,7 @@ class Recorder:
             yield
         except TrainingStopped:
             raise
-        except Exception as error:  # noqa: BLE001 - told as a gap; the training goes on
+        except Exception as error:
             if what not in self._gaps:
                 _say(
                     f"gradaudit: the audit failed in {what} ({type(error).__name__}: {error}); "
@@ -163,7 +162,7 @@ class Recorder:
         ):
             raise TrainingStopped(f"--max-iterations {limits.max_iterations} reached")
 
-    # -- backward ------------------------------------------------------------------------------------
+    # -- backward ------------------------------------------------------------------------------
 
     def backward_enters(
         self, roots: Sequence[Any], frame: FrameType, *, accumulates: bool
@@ -221,7 +220,7 @@ class Recorder:
 
         return finish
 
-    # -- optimizers ----------------------------------------------------------------------------------
+    # -- optimizers ----------------------------------------------------------------------------
 
     def optimizer_built(self, optimizer: Optimizer, frame: FrameType) -> None:
         """See :class:`gradaudit.observe.optimizers.OptimizerListener`."""
@@ -229,7 +228,9 @@ class Recorder:
             with self._inside("the construction of an optimizer"):
                 known = self._optimizers.built(optimizer, frame)
                 if known.site is not None and self._watch.probing:
-                    self._watch.given(frame.f_locals.get("params"), known.site, self._name_in(frame))
+                    self._watch.given(
+                        frame.f_locals.get("params"), known.site, self._name_in(frame)
+                    )
 
     def _name_in(self, frame: FrameType) -> Callable[[object], str]:
         """Names of tensors by the variables of the user's nearest frame."""
@@ -288,7 +289,6 @@ class Recorder:
         site = self._sites.here(frame)
         if site is None:
             return None
-        finish: Callable[[], None] | None = None
         self._probe.arm(frame)
         with self._inside("zero_grad"), torch._C.DisableTorchFunction():
             if isinstance(owner, Optimizer):
@@ -309,10 +309,10 @@ class Recorder:
                 if not self._depth:
                     self._probe.safe_moment()
 
-            finish = done
-        return finish
+            return done
+        return None
 
-    # -- modules, frames, compilation ----------------------------------------------------------------
+    # -- modules, frames, compilation ----------------------------------------------------------
 
     def _registered(
         self, module: torch.nn.Module, name: str, parameter: torch.Tensor, frame: FrameType
@@ -331,7 +331,7 @@ class Recorder:
         """Under a function mode torch.compile captures other graphs (torch 2.13): stand aside."""
         recorder = self
 
-        def compile(*args: Any, **kwargs: Any) -> Any:  # noqa: A001, ANN401 - torch's own name
+        def compile(*args: Any, **kwargs: Any) -> Any:  # noqa: A001 - torch's own name
             if not recorder._off:
                 recorder._probe.stand_aside(
                     "torch.compile is used, and compiled regions must not be disturbed"

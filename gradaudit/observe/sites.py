@@ -60,9 +60,7 @@ class UserCode:
 
     def _is_library(self, path: str) -> bool:
         return (
-            path.startswith(self._roots)
-            or "/site-packages/" in path
-            or "/dist-packages/" in path
+            path.startswith(self._roots) or "/site-packages/" in path or "/dist-packages/" in path
         )
 
     def owns(self, code: CodeType) -> bool:
@@ -117,8 +115,10 @@ class SiteBook:
             return None
         own = nearest is frame
         key = (
-            id(nearest.f_code), nearest.f_lasti,
-            0 if own else id(frame.f_code), 0 if own else frame.f_lasti,
+            id(nearest.f_code),
+            nearest.f_lasti,
+            0 if own else id(frame.f_code),
+            0 if own else frame.f_lasti,
         )
         known = self._sites.get(key)
         if known is None:
@@ -148,8 +148,13 @@ class SiteBook:
         if known is None:
             known = self._texts[key] = Site(
                 Location(
-                    self.shown(path), text.line, text.end_line, text.column, text.end_column,
-                    function, self.sources[path].line(text.line),
+                    self.shown(path),
+                    text.line,
+                    text.end_line,
+                    text.column,
+                    text.end_column,
+                    function,
+                    self.sources[path].line(text.line),
                 )
             )
         return known
@@ -181,7 +186,9 @@ class SiteBook:
             if around:
                 line = around[-1].line
                 return Location(
-                    self.shown(path), line, function=_function(frame.f_code),
+                    self.shown(path),
+                    line,
+                    function=_function(frame.f_code),
                     source=self.sources[path].line(line),
                 )
         return None

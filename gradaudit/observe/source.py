@@ -12,9 +12,19 @@ _Function = (ast.FunctionDef, ast.AsyncFunctionDef)
 _Scope = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda, ast.ClassDef)
 _Loop = (ast.For, ast.AsyncFor, ast.While)
 #: Functions whose argument is asked about rather than used; `exists` is an idiom of many projects.
-_ASKING = frozenset({
-    "hasattr", "isinstance", "bool", "id", "type", "exists", "is_none", "not_none", "is_not_none",
-})
+_ASKING = frozenset(
+    {
+        "hasattr",
+        "isinstance",
+        "bool",
+        "id",
+        "type",
+        "exists",
+        "is_none",
+        "not_none",
+        "is_not_none",
+    }
+)
 _GRAD_MODES = frozenset({"no_grad", "inference_mode", "set_grad_enabled"})
 
 
@@ -38,7 +48,9 @@ class Text:
 
 def _span(node: ast.expr | ast.stmt) -> Text:
     return Text(
-        node.lineno, node.end_lineno or node.lineno, node.col_offset + 1,
+        node.lineno,
+        node.end_lineno or node.lineno,
+        node.col_offset + 1,
         (node.end_col_offset or node.col_offset) + 1,
     )
 
@@ -116,8 +128,10 @@ class SourceFile:
         return found[0] if found else None
 
     def call_subject(self, line: int, method: str) -> str | None:
-        """What a method is called on: ``"loss"`` for ``loss.backward()``; its first argument
-        for a function, ``"loss"`` for ``accelerator.backward(loss)``."""
+        """What a method is called on, or its first argument where it has one.
+
+        ``"loss"`` for ``loss.backward()``, and for ``accelerator.backward(loss)``.
+        """
         for node in self._nodes_on(line):
             if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)):
                 continue
@@ -173,17 +187,28 @@ class SourceFile:
             for name in _names(node.target)
         )
 
+    def only_changes(self, read: ast.Attribute) -> bool:
+        """Whether an expression is only there to be changed, as in ``x.grad.zero_()``."""
+        for node in ast.walk(self.tree):
+            if isinstance(node, ast.AugAssign) and node.target is read:
+                return True
+            if isinstance(node, ast.Attribute):
+                inner = node.value
+                if isinstance(inner, ast.Attribute) and inner.attr == "data":
+                    inner = inner.value
+                if inner is read and node.attr.endswith("_") and not node.attr.endswith("__"):
+                    return True
+        return False
+
     def loop_targets_at(self, line: int) -> frozenset[str]:
         """Names bound by the loops and comprehensions around a line."""
         names: set[str] = set()
-        for node in ast.walk(self.tree):
+        for node in self._nodes_on(line):
             if isinstance(node, (ast.For, ast.AsyncFor)):
-                if node.lineno <= line <= (node.end_lineno or node.lineno):
-                    names.update(_names(node.target))
+                names.update(_names(node.target))
             elif isinstance(node, (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)):
-                if node.lineno <= line <= (node.end_lineno or node.lineno):
-                    for part in node.generators:
-                        names.update(_names(part.target))
+                for part in node.generators:
+                    names.update(_names(part.target))
         return frozenset(names)
 
     def grad_mode_block(self, line: int) -> Text | None:
@@ -234,13 +259,13 @@ class SourceFile:
 
     def attribute_assignment(self, attributes: frozenset[str]) -> list[tuple[str, Text]]:
         """Every ``<subject>.<attribute> = …`` for the attributes given, as (text, place)."""
-        found = []
-        for node in ast.walk(self.tree):
-            if isinstance(node, ast.Assign):
-                for target in node.targets:
-                    if isinstance(target, ast.Attribute) and target.attr in attributes:
-                        found.append((ast.unparse(target), _span(node)))
-        return found
+        return [
+            (ast.unparse(target), _span(node))
+            for node in ast.walk(self.tree)
+            if isinstance(node, ast.Assign)
+            for target in node.targets
+            if isinstance(target, ast.Attribute) and target.attr in attributes
+        ]
 
 
 def _names(target: ast.expr) -> Iterator[str]:

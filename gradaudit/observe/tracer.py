@@ -53,10 +53,10 @@ class LoopTracer:
             if user.f_trace == self._local:
                 user.f_trace = None
 
-    def _global(self, frame: FrameType, event: str, arg: Any) -> Any:  # noqa: ANN401, ARG002
+    def _global(self, frame: FrameType, event: str, arg: Any) -> Any:  # noqa: ARG002
         return self._local if self._sites.user.owns(frame.f_code) else None
 
-    def _local(self, frame: FrameType, event: str, arg: Any) -> Any:  # noqa: ANN401, ARG002
+    def _local(self, frame: FrameType, event: str, arg: Any) -> Any:  # noqa: ARG002
         began = perf_counter()
         if event == "line":
             self._line(frame)

@@ -35,7 +35,10 @@ class Watch:
         self.probing = False
         self.deeds = Deeds(self.leaves.members)
         #: tells the dataflow's node of a tensor that is no leaf: (where made, by what)
-        self.origin: Callable[[torch.Tensor], tuple[Site | None, str | None]] = lambda _: (None, None)
+        self.origin: Callable[[torch.Tensor], tuple[Site | None, str | None]] = lambda _: (
+            None,
+            None,
+        )
         self._habits: dict[tuple[Hashable, Hashable], Habit] = {}
         self._previous: Hashable = None
         self._interned: dict[Hashable, Event] = {}
@@ -151,7 +154,9 @@ class Watch:
             self._same(
                 ("step", site, number, present, members),
                 lambda: ev.Stepped(
-                    site, number, present,
+                    site,
+                    number,
+                    present,
                     NOBODY if present is members else self.leaves.members(members - present),
                 ),
             )
@@ -209,7 +214,7 @@ class Watch:
             return  # of a result, even the question whether there is a gradient has one answer
         leaf = self.leaves.find(tensor)
         if present:
-            if leaf is not None and leaf.number not in self._optimized:
+            if leaf is not None and leaf.number not in self._optimized and not read.changing:
                 self.deeds.read(self.follow_leaf(leaf), site)
             return
         if not tensor.is_leaf and tensor.retains_grad:

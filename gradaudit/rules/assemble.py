@@ -33,8 +33,11 @@ def assemble(recording: Recording | None, facts: RunFacts) -> Report:
 
 
 def _report(
-    facts: RunFacts, recording: Recording | None, findings: tuple[Finding, ...],
-    parameters: tuple[ParameterInfo, ...], optimizers: tuple[OptimizerInfo, ...],
+    facts: RunFacts,
+    recording: Recording | None,
+    findings: tuple[Finding, ...],
+    parameters: tuple[ParameterInfo, ...],
+    optimizers: tuple[OptimizerInfo, ...],
 ) -> Report:
     return Report(
         schema_version=1,

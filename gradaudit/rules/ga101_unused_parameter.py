@@ -70,7 +70,11 @@ def check(case: Case) -> Iterator[Verdict]:
 
 
 RULE = Rule(
-    "GA101", "unused-parameter", "error", ARRIVAL,
+    "GA101",
+    "unused-parameter",
+    "error",
+    ARRIVAL,
     "A trainable parameter never took part in any forward that was backpropagated.",
-    DOCUMENTATION, check,
+    DOCUMENTATION,
+    check,
 )

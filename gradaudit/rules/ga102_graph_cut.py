@@ -103,7 +103,11 @@ def _chain(cut: Severed) -> Iterator[Link]:
 
 
 RULE = Rule(
-    "GA102", "graph-cut", "error", ARRIVAL,
+    "GA102",
+    "graph-cut",
+    "error",
+    ARRIVAL,
     "An operation between the parameter and the loss left the autograd graph.",
-    DOCUMENTATION, check,
+    DOCUMENTATION,
+    check,
 )

@@ -67,7 +67,11 @@ def check(case: Case) -> Iterator[Verdict]:
 
 
 RULE = Rule(
-    "GA103", "not-in-loss", "error", ARRIVAL,
+    "GA103",
+    "not-in-loss",
+    "error",
+    ARRIVAL,
     "Nothing that the parameter produced reached a loss that was backpropagated.",
-    DOCUMENTATION, check,
+    DOCUMENTATION,
+    check,
 )

@@ -50,13 +50,23 @@ def check(case: Case) -> Iterator[Verdict]:
         and case.never_fed(leaf)
     ]
     for reason, severity, help_ in (
-        (_misspelt, "error", "Call requires_grad_(True) on the module, or set requires_grad of "
-         "each parameter."),
-        (_whole_optimizer, "error", "Unfreeze what is to be trained before it is used, or give the "
-         "optimizer the parameters that are."),
+        (
+            _misspelt,
+            "error",
+            "Call requires_grad_(True) on the module, or set requires_grad of each parameter.",
+        ),
+        (
+            _whole_optimizer,
+            "error",
+            "Unfreeze what is to be trained before it is used, or give the "
+            "optimizer the parameters that are.",
+        ),
         (_read_by_name, "error", "Unfreeze it with requires_grad_(True) if it is to be trained."),
-        (_own_group, "warning", "Unfreeze the group, or leave it out of the optimizer until you "
-         "do."),
+        (
+            _own_group,
+            "warning",
+            "Unfreeze the group, or leave it out of the optimizer until you do.",
+        ),
     ):
         chosen = {leaf: why for leaf in frozen if (why := reason(case, leaf)) is not None}
         frozen = [leaf for leaf in frozen if leaf not in chosen]
@@ -114,9 +124,9 @@ def _whole_optimizer(case: Case, leaf: int) -> tuple[str, Site | None] | None:
 def _own_group(case: Case, leaf: int) -> tuple[str, Site | None] | None:
     for record in case.optimizers_of(leaf):
         for group in record.groups:
-            if leaf in group and len(record.groups) > 1 and record.steps:
-                if not any(case.evidence(member).requires_grad for member in group):
-                    return "it has a param group of its own", _frozen_at(case, leaf)
+            one_of_several = leaf in group and len(record.groups) > 1 and record.steps
+            if one_of_several and not any(case.evidence(each).requires_grad for each in group):
+                return "it has a param group of its own", _frozen_at(case, leaf)
     return None
 
 
@@ -128,7 +138,11 @@ def _read_by_name(case: Case, leaf: int) -> tuple[str, Site | None] | None:
 
 
 RULE = Rule(
-    "GA104", "frozen-parameter", "error", ARRIVAL,
+    "GA104",
+    "frozen-parameter",
+    "error",
+    ARRIVAL,
     "requires_grad is False although the script means to train it.",
-    DOCUMENTATION, check,
+    DOCUMENTATION,
+    check,
 )

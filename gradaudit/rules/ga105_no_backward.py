@@ -43,7 +43,9 @@ def check(case: Case) -> Iterator[Verdict]:
     switched = _switched_off(case)
     if switched is not None and not case.backwards_done:
         yield from _verdicts(
-            case, starving, lambda _: switched,
+            case,
+            starving,
+            lambda _: switched,
             "gradients are switched off here, and still are when the backward is called",
             "Switch gradients on again before training: use `with torch.no_grad():` around what "
             "needs none.",
@@ -53,13 +55,17 @@ def check(case: Case) -> Iterator[Verdict]:
     replaced = _replaced_by_autograd_grad(case)
     if replaced is not None and not case.backwards_done:
         yield from _verdicts(
-            case, lacking, lambda _: replaced,
+            case,
+            lacking,
+            lambda _: replaced,
             "torch.autograd.grad returns the gradients and leaves .grad as it is",
             "Call backward() instead, or assign what it returns to .grad before the step.",
         )
         return
     yield from _verdicts(
-        case, lacking, lambda leaf: _where(case, leaf),
+        case,
+        lacking,
+        lambda leaf: _where(case, leaf),
         "no backward was ever called for it",
         "Call backward() on the loss before the gradient is used.",
     )
@@ -83,8 +89,10 @@ def _verdicts(
                 for link in (
                     Link("the loss is computed here", case.evidence(first).loss_left),
                     Link("stepped here without a gradient", case.step_site(first)),
-                    *(Link(f"`{read.subject}.grad` is read here: None", read.site)
-                      for read in reads),
+                    *(
+                        Link(f"`{read.subject}.grad` is read here: None", read.site)
+                        for read in reads
+                    ),
                 )
                 if link.site is not None
             ),
@@ -131,7 +139,11 @@ def _where(case: Case, leaf: int) -> Site | None:
 
 
 RULE = Rule(
-    "GA105", "no-backward", "error", ARRIVAL,
+    "GA105",
+    "no-backward",
+    "error",
+    ARRIVAL,
     "An optimizer steps, or .grad is read, but no backward ever ran for it.",
-    DOCUMENTATION, check,
+    DOCUMENTATION,
+    check,
 )

@@ -69,7 +69,11 @@ def _verdict(case: Case, read: NoneRead) -> Verdict:
 
 
 RULE = Rule(
-    "GA106", "non-leaf", "error", ARRIVAL,
+    "GA106",
+    "non-leaf",
+    "error",
+    ARRIVAL,
     "The tensor is the result of an operation, so its .grad is never filled.",
-    DOCUMENTATION, check,
+    DOCUMENTATION,
+    check,
 )

@@ -84,7 +84,11 @@ def _chain(case: Case, leaves: frozenset[int]) -> Iterator[Link]:
 
 
 RULE = Rule(
-    "GA107", "requires-grad-missing", "error", ARRIVAL,
+    "GA107",
+    "requires-grad-missing",
+    "error",
+    ARRIVAL,
     "A gradient was asked of a tensor that never required grad.",
-    DOCUMENTATION, check,
+    DOCUMENTATION,
+    check,
 )

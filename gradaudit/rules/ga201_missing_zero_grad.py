@@ -112,7 +112,11 @@ def _again_and_again(stale: int, applied: int) -> bool:
 
 
 RULE = Rule(
-    "GA201", "missing-zero-grad", "error", CLEARING,
+    "GA201",
+    "missing-zero-grad",
+    "error",
+    CLEARING,
     "A gradient is added to after it was applied, again and again.",
-    DOCUMENTATION, check,
+    DOCUMENTATION,
+    check,
 )

@@ -79,7 +79,11 @@ def _telling(case: Case, leaf: int) -> SiteTally | None:
 
 
 RULE = Rule(
-    "GA203", "zero-before-step", "error", CLEARING,
+    "GA203",
+    "zero-before-step",
+    "error",
+    CLEARING,
     "A gradient is cleared between backward and step, so the step applies nothing.",
-    DOCUMENTATION, check,
+    DOCUMENTATION,
+    check,
 )

@@ -32,8 +32,8 @@ misses: `Adam([*model.parameters(), *criterion.parameters()])`. What is not to b
 frozen.
 
 ## When it is fine
-Parameters updated by hand, networks in eval mode, inputs that are optimised or attacked, and scripts
-without any optimizer are not reported.
+Parameters updated by hand, networks in eval mode, inputs that are optimised or attacked, and
+scripts without any optimizer are not reported.
 
 ## References
 - torch.nn.ModuleList, torch.optim.Optimizer.add_param_group
@@ -47,7 +47,8 @@ def check(case: Case) -> Iterator[Verdict]:
     if not any(case.evidence(leaf).kind == "parameter" for leaf in trained):
         return  # an input is optimised; the networks only lead to it
     outside = [
-        leaf for leaf in case.recording.leaves
+        leaf
+        for leaf in case.recording.leaves
         if not case.optimizers_of(leaf) and _should_be_trained(case, leaf)
     ]
     built = stepping[0].site
@@ -87,11 +88,15 @@ def _should_be_trained(case: Case, leaf: int) -> bool:
     if evidence.kind == "parameter":
         return facts.alive and not life.was_read.count
     lasting = life.deposited.count >= 2 and facts.alive and facts.named
-    return lasting and not life.was_read.count and not life.cleared.count
+    return lasting and not life.was_read.count
 
 
 RULE = Rule(
-    "GA401", "not-in-optimizer", "error", OPTIMIZER,
+    "GA401",
+    "not-in-optimizer",
+    "error",
+    OPTIMIZER,
     "It receives gradients and no optimizer ever steps it.",
-    DOCUMENTATION, check,
+    DOCUMENTATION,
+    check,
 )

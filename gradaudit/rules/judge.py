@@ -51,8 +51,10 @@ def _related(verdict: Verdict) -> Iterator[Related]:
 
 def fingerprint(code: str, location: Location | None, parameters: tuple[str, ...]) -> str:
     """What stays the same when lines are inserted above: the rule, the text, the parameters."""
-    where = ("", "", "") if location is None else (
-        location.path, location.function or "", (location.source or "").strip()
+    where = (
+        ("", "", "")
+        if location is None
+        else (location.path, location.function or "", (location.source or "").strip())
     )
     text = "\0".join((code, *where, *sorted(parameters)))
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16]

@@ -1,0 +1,83 @@
+from __future__ import annotations
+
+from gradaudit.model import events as ev
+from gradaudit.model.sites import Location, Site
+from gradaudit.observe.by_hand import Deeds, trace_of, unexplained
+from gradaudit.observe.gradients import ABSENT, Change
+
+READ, UPDATE, CLEAR = (Site(Location("train.py", line)) for line in (1, 2, 3))
+
+
+def told(events: tuple[ev.Event, ...]) -> list[tuple[str, set[int]]]:
+    return [(type(event).__name__, set(event.members)) for event in events]  # type: ignore[union-attr]
+
+
+def test_a_loop_parameter_by_parameter_becomes_one_event_of_each_kind():
+    deeds = Deeds(frozenset)
+    for leaf in range(3):
+        deeds.updated(leaf, UPDATE)
+        deeds.cleared(leaf, CLEAR, to_none=True)
+    assert told(deeds.take()) == [("Updated", {0, 1, 2}), ("Cleared", {0, 1, 2})]
+
+
+def test_the_same_deed_twice_is_two_events():
+    deeds = Deeds(frozenset)
+    for _ in range(2):
+        deeds.updated(0, UPDATE)
+    assert told(deeds.take()) == [("Updated", {0}), ("Updated", {0})]
+
+
+def test_the_order_that_one_leaf_saw_is_kept():
+    deeds = Deeds(frozenset)
+    deeds.updated(0, UPDATE)
+    deeds.cleared(0, CLEAR, to_none=True)
+    deeds.cleared(1, CLEAR, to_none=True)
+    deeds.updated(1, UPDATE)
+    events = told(deeds.take())
+    for leaf, order in ((0, ["Updated", "Cleared"]), (1, ["Cleared", "Updated"])):
+        assert [kind for kind, members in events if leaf in members] == order
+
+
+def test_taking_begins_a_new_stretch():
+    deeds = Deeds(frozenset)
+    deeds.cleared(0, CLEAR, to_none=True)
+    assert deeds.explained == {0}
+    deeds.take()
+    assert deeds.explained == set()
+    assert deeds.take() == ()
+
+
+def test_reading_and_updating_explain_no_change_of_grad():
+    deeds = Deeds(frozenset)
+    deeds.read(0, READ)
+    deeds.updated(0, UPDATE)
+    assert deeds.explained == set()
+
+
+def test_changes_that_nobody_was_seen_making_have_no_site():
+    changes = [
+        Change(0, (100, 3), ABSENT),
+        Change(1, ABSENT, (100, 0)),
+        Change(2, (100, 1), (200, 0)),
+        Change(3, (100, 1), (100, 2)),
+    ]
+    cleared, assigned, rescaled = unexplained(changes, frozenset)
+    assert isinstance(cleared, ev.Cleared)
+    assert isinstance(assigned, ev.Assigned)
+    assert isinstance(rescaled, ev.Rescaled)
+    assert (cleared.members, assigned.members, rescaled.members) == ({0}, {1, 2}, {3})
+    assert cleared.site is assigned.site is rescaled.site is None
+    assert unexplained([], frozenset) == []
+
+
+def test_a_trace_forgets_addresses_and_keeps_what_happened():
+    def changes(address: int) -> list[Change]:
+        return [
+            Change(0, (address, 3), ABSENT),
+            Change(1, ABSENT, (address, 0)),
+            Change(2, (address, 1), (address + 8, 0)),
+            Change(3, (address, 1), (address, 3)),
+        ]
+
+    assert trace_of(changes(100)) == trace_of(changes(5000))
+    assert trace_of(changes(100)) == {(0, "emptied"), (1, "filled"), (2, "replaced"), (3, 2)}

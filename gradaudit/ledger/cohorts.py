@@ -12,6 +12,9 @@ from dataclasses import dataclass
 from gradaudit.ledger.life import Life
 from gradaudit.model.events import Members
 
+#: How many selections are kept: a steady run has a handful, random experts would have no end.
+SELECTIONS = 1024
+
 
 @dataclass(slots=True, eq=False)
 class Cohort:
@@ -65,6 +68,8 @@ class Cohorts:
         known = self._selections.get(members)
         if known is None:
             known = self._split(members)
+            if len(self._selections) >= SELECTIONS:
+                self._selections.clear()
             self._selections[members] = known
         return known
 

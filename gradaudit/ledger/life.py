@@ -117,7 +117,8 @@ class Life:
         self.held += 1
         self.wipe = None
         self._unread = True
-        self._contributions += 1
+        if self._outcome in (None, "discarded"):  # else it is for the next application
+            self._contributions += 1
         self.deposited.add_at(iteration, site)
 
     def assign(self) -> None:
@@ -137,7 +138,7 @@ class Life:
                 self._outcome = "stale"
             else:
                 self._outcome = "fresh" if self.held == 1 else "accumulated"
-            self._contributions = max(self._contributions, self.held)
+            self._contributions = self.held
         self.applied.add(iteration)
         self.spent += self.held
         self.held = 0

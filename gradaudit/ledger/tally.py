@@ -18,7 +18,7 @@ class Tally:
 
     def add(self, iteration: int) -> None:
         """Count one more, seen in ``iteration``."""
-        if not self.count:
+        if not self.count or iteration < self.first:  # the first step takes guesses back
             self.first = iteration
         self.count += 1
         self.last = iteration

@@ -87,6 +87,7 @@ class Book:
             known = self._called[leaf.number] = _Called(name)
         if name.module is not None:
             known.evaluating = not name.module.training
+            name.module = None  # nothing of the user's is kept alive
         if name.escaped is not None and known.escaped is None:
             known.escaped = self._escape(*name.escaped)
 

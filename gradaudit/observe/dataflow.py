@@ -220,7 +220,8 @@ class Dataflow:
         if source.relevant and not source.spent and tensor.is_floating_point():
             node = Node(operation.name, self._raw(frame), (source,), connected=False)
             node.relevant, node.cut = True, "export"
-            self._exports.append((node, result))
+            # an array would keep the tensor alive whose memory it shares
+            self._exports.append((node, result if isinstance(result, float) else None))
 
     def _returned(
         self, operation: Operation, args: tuple[Any, ...], output: torch.Tensor, *, made_anew: bool

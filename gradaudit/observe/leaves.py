@@ -11,6 +11,9 @@ import torch
 from gradaudit.model.events import LeafKind, LeafSeen, Members
 from gradaudit.model.sites import Site
 
+#: How many sets of leaves are interned.
+INTERNED = 4096
+
 
 @dataclass(slots=True, eq=False)
 class Leaf:
@@ -124,6 +127,8 @@ class Leaves:
     def members(self, numbers: Iterable[int]) -> Members:
         """A set of leaves, interned: equal sets are one object."""
         fresh = frozenset(numbers)
+        if len(self._interned) >= INTERNED:
+            self._interned.clear()  # random experts make ever new sets; equal ones still are equal
         return self._interned.setdefault(fresh, fresh)
 
 

@@ -7,12 +7,14 @@ from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from types import FrameType, FunctionType, MethodType, ModuleType
-from typing import Any
+from typing import Any, TypeGuard, TypeVar
 
 import torch
 from torch.optim import Optimizer
 
 from gradaudit.observe.source import SourceBook
+
+_T = TypeVar("_T")
 
 #: How many objects one search looks at, how deep it goes, how much of a container it reads.
 _BUDGET, _DEPTH, _WIDTH = 20_000, 5, 256
@@ -82,10 +84,10 @@ def _roots(
     variables: Mapping[str, Any], targets: frozenset[str], *, last_resort: bool
 ) -> Iterator[tuple[str, Any]]:
     for name, value in list(variables.items()):
-        if name.startswith("__") or isinstance(value, _OPAQUE):
+        if name.startswith("__") or _is(value, _OPAQUE):
             continue
         late = name in {"self", "cls"} or (
-            name in targets and isinstance(value, (torch.Tensor, torch.nn.Module))
+            name in targets and _is(value, (torch.Tensor, torch.nn.Module))
         )
         if late is last_resort:
             yield name, value
@@ -108,16 +110,16 @@ class _Search:
         while queue and self._budget > 0:
             name, value, depth, escape = queue.popleft()
             self._budget -= 1
-            if isinstance(value, torch.Tensor):
+            if _is(value, torch.Tensor):
                 late.append((name, value, escape))
                 continue
-            if isinstance(value, _OPAQUE) or value is None or id(value) in self._seen:
+            if _is(value, _OPAQUE) or value is None or id(value) in self._seen:
                 continue
             self._seen.add(id(value))
             self._kept.append(value)
-            if isinstance(value, Optimizer):
+            if _is(value, Optimizer):
                 self._found.optimizers.setdefault(id(value), name)
-            elif isinstance(value, torch.nn.Module):
+            elif _is(value, torch.nn.Module):
                 queue.extend(self._module(name, value, depth, escape))
             elif depth < _DEPTH:
                 queue.extend((path, item, depth + 1, escape) for path, item in _inside(name, value))
@@ -139,7 +141,7 @@ class _Search:
                     self._parameter(here, f"{full}.{attribute}", parameter, part, escape)
             if depth < _DEPTH:
                 for attribute, value in list(part.__dict__.items()):
-                    if attribute not in _PLAIN_ATTRIBUTES and not isinstance(value, _OPAQUE):
+                    if attribute not in _PLAIN_ATTRIBUTES and not _is(value, _OPAQUE):
                         yield f"{full}.{attribute}", value, depth + 1, (type(part), attribute)
         for key, named in here.items():
             self._found.tensors.setdefault(key, named)
@@ -159,15 +161,20 @@ class _Search:
             known.aliases.append(name)
 
 
+def _is(value: object, kinds: type[_T] | tuple[type[_T], ...]) -> TypeGuard[_T]:
+    """``isinstance`` that asks the type only: a proxy may refuse to tell its ``__class__``."""
+    return issubclass(type(value), kinds)
+
+
 def _inside(name: str, value: object) -> Iterator[tuple[str, Any]]:
-    if isinstance(value, dict):
+    if _is(value, dict):
         for index, (key, item) in enumerate(list(value.items())):
             if index >= _WIDTH:
                 return
             if isinstance(key, (str, int)):
                 yield f"{name}[{key!r}]", item
         return
-    if isinstance(value, (list, tuple, deque)):
+    if _is(value, (list, tuple, deque)):
         for index, item in enumerate(list(value)[:_WIDTH]):
             yield f"{name}[{index}]", item
         return

@@ -62,6 +62,7 @@ class Recorder:
         self._began = monotonic()
         self._recording: Recording | None = None
         self._off = True
+        self._released = False
 
     # -- the life of the recorder --------------------------------------------------------------
 
@@ -150,6 +151,12 @@ class Recorder:
             return False
         return True
 
+    def _release(self, frame: FrameType) -> None:
+        """Looked-at frames keep no value longer than the script does; behind the probe, once."""
+        if not self._released:
+            self._released = self._probe.over
+            self._sites.release_locals(frame)
+
     def _check_limits(self, key: Hashable) -> None:
         """Stop where a new iteration would begin beyond the limit."""
         limits = self._limits
@@ -170,6 +177,7 @@ class Recorder:
         """See :class:`gradaudit.observe.engine.BackwardListener`."""
         if not self._mine():
             return None
+        self._release(frame)
         if self._depth:
             return None  # from inside a backward: part of it (reentrant checkpoints)
         site = self._sites.here(frame)
@@ -246,9 +254,10 @@ class Recorder:
         """A step without closure applies what is there now; its own calls are not followed."""
         if not self._mine():
             return
+        self._release(frame)
         if not closure:
             self._step(optimizer, frame)
-            self._pause()
+            self._probe.mode.paused = 1
 
     def step_leaves(self, optimizer: Optimizer, frame: FrameType, *, closure: bool) -> None:
         """A step with a closure has applied what the closure's backwards left."""
@@ -260,9 +269,6 @@ class Recorder:
             self._probe.mode.paused = 0
         if not self._depth:
             self._probe.safe_moment()
-
-    def _pause(self) -> None:
-        self._probe.mode.paused = 1
 
     def _step(self, optimizer: Optimizer, frame: FrameType) -> None:
         site = self._sites.here(frame)
@@ -286,6 +292,7 @@ class Recorder:
         """See :class:`gradaudit.observe.optimizers.OptimizerListener`."""
         if not self._mine():
             return None
+        self._release(frame)
         site = self._sites.here(frame)
         if site is None:
             return None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 import site as site_module
 import sys
@@ -107,6 +108,19 @@ class SiteBook:
         while (frame := self.user_frame(frame)) is not None:
             yield frame
             frame = frame.f_back
+
+    def release_locals(self, frame: FrameType | None) -> None:
+        """Let go of the copies of local variables that looking at frames has left in them.
+
+        Before Python 3.13 ``frame.f_locals`` (and any tracer) leaves a dict in the frame that
+        holds the values of that moment until somebody looks again.  Not to be called from a trace
+        function: there the copy is written back.
+        """
+        if sys.version_info >= (3, 13):
+            return
+        for user in self.user_frames(frame):
+            if user.f_code.co_flags & inspect.CO_OPTIMIZED:
+                user.f_locals.clear()
 
     def here(self, frame: FrameType | None) -> Site | None:
         """The site of what ``frame`` is doing; None when no code of the user's is on the stack."""

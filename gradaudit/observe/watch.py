@@ -14,7 +14,7 @@ from gradaudit.model.events import Event, Members
 from gradaudit.model.sites import Site
 from gradaudit.observe.by_hand import Deeds, Habit, trace_of, unexplained
 from gradaudit.observe.gradients import Gradients
-from gradaudit.observe.leaves import Leaf, Leaves
+from gradaudit.observe.leaves import INTERNED, Leaf, Leaves
 from gradaudit.observe.reads import Reads, reason_for_none
 from gradaudit.observe.sites import SiteBook
 
@@ -59,6 +59,8 @@ class Watch:
         """The event made for a key before: in a steady run nothing is made anew."""
         known = self._interned.get(key)
         if known is None:
+            if len(self._interned) >= INTERNED:
+                self._interned.clear()
             known = self._interned[key] = make()
         return known
 

@@ -4,8 +4,6 @@ import gc
 import random
 import tracemalloc
 
-import pytest
-
 from gradaudit.ledger.cohorts import Cohorts
 from gradaudit.model import events as ev
 
@@ -43,9 +41,6 @@ def test_a_steady_run_does_not_grow():
     assert grown < 2**20
 
 
-@pytest.mark.xfail(
-    strict=True, reason="the cache of selections is emptied by splits only, and these end"
-)
 def test_experts_chosen_at_random_do_not_grow_the_cohorts():
     chance = random.Random(0)  # noqa: S311 - no secret
     cohorts = Cohorts()

@@ -213,11 +213,6 @@ def test_hostile_objects_anywhere_hide_nothing_else(where: str):
     assert name(result, model[0].weight) == "net.0.weight"
 
 
-@pytest.mark.xfail(
-    strict=True,
-    raises=RuntimeError,
-    reason="isinstance() asks the object for __class__, which a proxy may refuse",
-)
 @pytest.mark.parametrize("where", ["variable", "list"])
 def test_a_proxy_that_refuses_its_class_hides_nothing_else(where: str):
     proxy = holding(Unbound)

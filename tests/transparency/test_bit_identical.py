@@ -327,11 +327,6 @@ KEPT = """
 """
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="a frame that was looked at keeps its locals of then (before Python 3.13), "
-    "and a name keeps its module",
-)
 def test_nothing_is_kept_alive(warm, tmp_path):
     plain, audited = both(warm, tmp_path, KEPT)
     assert "8 0 [False, False, False]\n400 0 [False, False, False]\n" in plain.out

@@ -13,7 +13,7 @@ import torch
 from gradaudit.model.sites import Site
 from gradaudit.observe.flow import Node, comes_from_gradient, leaves_of
 from gradaudit.observe.grad_mode import enclosing_switch, switch_site
-from gradaudit.observe.leaves import Leaf, Leaves, strong
+from gradaudit.observe.leaves import Leaf, Leaves, connected, is_leaf, strong
 from gradaudit.observe.operations import Operation, classify
 from gradaudit.observe.sites import RawSite, SiteBook
 
@@ -115,14 +115,14 @@ class Dataflow:
         if node is None:
             node = self._unseen(tensor)
             self.attach(tensor, node)
-        elif node.connected is not _connected(tensor):
+        elif node.connected is not connected(tensor):
             self._refresh(node, tensor)
         return node
 
     def _unseen(self, tensor: torch.Tensor) -> Node:
-        node = Node("", None, (), connected=_connected(tensor))
+        node = Node("", None, (), connected=connected(tensor))
         trainable = node.connected or isinstance(tensor, torch.nn.Parameter)
-        if trainable and tensor.is_leaf:
+        if trainable and is_leaf(tensor):
             node.leaf = self._leaves.learn(tensor).number
             node.relevant = True
         elif node.connected:
@@ -134,8 +134,8 @@ class Dataflow:
 
     def _refresh(self, node: Node, tensor: torch.Tensor) -> None:
         """``requires_grad`` is not what it was when the node was made."""
-        node.connected = _connected(tensor)
-        if node.connected and tensor.is_leaf and node.leaf is None:
+        node.connected = connected(tensor)
+        if node.connected and is_leaf(tensor) and node.leaf is None:
             leaf = self._leaves.learn(tensor, self._resolve(node.site))
             node.leaf, node.relevant = leaf.number, True
 
@@ -258,11 +258,11 @@ class Dataflow:
         frame: FrameType,
     ) -> Node:
         relevant = any(parent.relevant for parent in parents)
-        node = Node(operation.name, raw, parents if relevant else (), connected=_connected(output))
+        node = Node(operation.name, raw, parents if relevant else (), connected=connected(output))
         node.relevant = relevant
         if relevant:
             self._connect(node, operation, output, parents, frame)
-        elif node.connected and output.is_leaf:
+        elif node.connected and is_leaf(output):
             leaf = self._leaves.learn(output, self._resolve(raw))
             node.leaf, node.relevant = leaf.number, True
         self.attach(output, node)
@@ -285,7 +285,7 @@ class Dataflow:
             if node.connected and parent.leaf is not None and node.site is not None:
                 self.entered.setdefault(parent.leaf, node.site)
         if node.connected:
-            if output.is_leaf:  # re-made with requires_grad=True: a leaf, whatever it came from
+            if is_leaf(output):  # re-made with requires_grad=True: a leaf, whatever it came from
                 node.leaf = self._leaves.learn(output, self._resolve(node.site)).number
                 node.cut = "detach"
                 return
@@ -321,7 +321,7 @@ class Dataflow:
         leaf = self._leaves.find(tensor)
         if leaf is None:
             return
-        node = Node("grad", None, (), connected=_connected(gradient))
+        node = Node("grad", None, (), connected=connected(gradient))
         node.gradient_of, node.relevant = leaf.number, True
         self.attach(gradient, node)
 
@@ -341,7 +341,7 @@ class Dataflow:
     ) -> None:
         leaf = self._leaves.find(tensor)
         if leaf is None:
-            if not tensor.is_leaf:
+            if not is_leaf(tensor):
                 return
             leaf = self._leaves.learn(tensor)
         site = self._sites.here(frame)
@@ -360,10 +360,10 @@ class Dataflow:
     def _requires_grad(self, tensor: torch.Tensor, frame: FrameType) -> None:
         site = self._sites.here(frame)
         node = self.node(tensor)
-        if node is not None and node.leaf is None and tensor.is_leaf and tensor.requires_grad:
+        if node is not None and node.leaf is None and is_leaf(tensor) and tensor.requires_grad:
             self._refresh(node, tensor)
         leaf = self._leaves.find(tensor)
-        if leaf is None and tensor.is_leaf and tensor.requires_grad:
+        if leaf is None and is_leaf(tensor) and tensor.requires_grad:
             leaf = self._leaves.learn(tensor, self._resolve(node.site) if node else site)
         if leaf is not None and site is not None:
             self._watcher.requires_grad_set(leaf, site, value=tensor.requires_grad)
@@ -419,7 +419,7 @@ class Dataflow:
         node = self.node(target)
         leaf = self._leaves.find(target)
         others = [self.source(tensor) for tensor in inputs[1:]]
-        if leaf is not None and target.is_leaf:
+        if leaf is not None and is_leaf(target):
             self._update(target, others, frame)
         elif node is not None and node.gradient_of is not None:
             self._gradient_written(operation, node.gradient_of, target, frame)
@@ -524,15 +524,3 @@ def _is_zero(tensor: torch.Tensor) -> bool:
     if tensor.layout is not torch.strided or tensor.is_meta:
         return False
     return not bool(tensor.count_nonzero())
-
-
-def _connected(tensor: torch.Tensor) -> bool:
-    """Whether a tensor requires grad.
-
-    A view made under no_grad whose base was changed in place since cannot even be asked
-    (torch 2.13 raises RuntimeError); it is in no graph.
-    """
-    try:
-        return tensor.requires_grad
-    except RuntimeError:
-        return False

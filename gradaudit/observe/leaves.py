@@ -50,6 +50,26 @@ def strong(reference: weakref.ref[torch.Tensor]) -> torch.Tensor | None:
     return tensor
 
 
+def connected(tensor: torch.Tensor) -> bool:
+    """Whether a tensor requires grad.
+
+    A view made under no_grad whose base was changed in place since cannot even be asked
+    (torch 2.13 raises RuntimeError); it is in no graph, and no leaf either.
+    """
+    try:
+        return tensor.requires_grad
+    except RuntimeError:
+        return False
+
+
+def is_leaf(tensor: torch.Tensor) -> bool:
+    """Whether a tensor is a leaf; see :func:`connected`."""
+    try:
+        return tensor.is_leaf
+    except RuntimeError:
+        return False
+
+
 class Leaves:
     """Leaf by tensor, by number; the numbers are never used again."""
 

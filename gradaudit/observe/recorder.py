@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import sys
 import threading
-from collections.abc import Callable, Hashable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Hashable, Sequence
+from contextlib import suppress
 from time import monotonic, perf_counter
 from types import FrameType
 from typing import Any
@@ -34,6 +34,28 @@ from gradaudit.observe.watch import Watch
 
 #: Modules that Python imports only to start a process.
 _PROCESSES = frozenset({"multiprocessing.popen_fork", "multiprocessing.popen_spawn_posix"})
+
+
+class _Inside:
+    """A stretch of the audit's own work; a generator would cost three times as much."""
+
+    __slots__ = ("_began", "_recorder", "_what")
+
+    def __init__(self, recorder: Recorder, what: str) -> None:
+        self._recorder = recorder
+        self._what = what
+
+    def __enter__(self) -> None:
+        self._began = perf_counter()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: object
+    ) -> bool:
+        self._recorder.worked(perf_counter() - self._began)
+        if isinstance(error, Exception):  # TrainingStopped and KeyboardInterrupt are none
+            self._recorder.failed(self._what, error)
+            return True
+        return False
 
 
 class Recorder:
@@ -119,23 +141,22 @@ class Recorder:
     def _gap(self, what: str, why: str) -> None:
         self._gaps.setdefault(what, why)
 
-    @contextmanager
-    def _inside(self, what: str) -> Iterator[None]:
+    def _inside(self, what: str) -> _Inside:
         """The audit at work: its time is counted, its failures become gaps."""
-        began = perf_counter()
-        try:
-            yield
-        except TrainingStopped:
-            raise
-        except Exception as error:
-            if what not in self._gaps:
-                _say(
-                    f"gradaudit: the audit failed in {what} ({type(error).__name__}: {error}); "
-                    "the training goes on\n"
-                )
-            self._gap(what, f"the audit failed inside: {type(error).__name__}: {error}")
-        finally:
-            self._seconds += perf_counter() - began
+        return _Inside(self, what)
+
+    def worked(self, seconds: float) -> None:
+        """The audit took some time."""
+        self._seconds += seconds
+
+    def failed(self, what: str, error: Exception) -> None:
+        """Something of the audit's own broke: say so once, record it, let the training go on."""
+        if what not in self._gaps:
+            _say(
+                f"gradaudit: the audit failed in {what} ({type(error).__name__}: {error}); "
+                "the training goes on\n"
+            )
+        self._gap(what, f"the audit failed inside: {type(error).__name__}: {error}")
 
     def _mine(self) -> bool:
         """Whether this thread is the one that trains; others are not followed."""

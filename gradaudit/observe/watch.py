@@ -13,8 +13,8 @@ from gradaudit.model import events as ev
 from gradaudit.model.events import Event, Members
 from gradaudit.model.sites import Site
 from gradaudit.observe.by_hand import Deeds, Habit, trace_of, unexplained
-from gradaudit.observe.gradients import Gradients
-from gradaudit.observe.leaves import INTERNED, Leaf, Leaves
+from gradaudit.observe.gradients import ABSENT, Gradients
+from gradaudit.observe.leaves import INTERNED, Leaf, Leaves, is_leaf
 from gradaudit.observe.reads import Reads, reason_for_none
 from gradaudit.observe.sites import SiteBook
 
@@ -129,7 +129,7 @@ class Watch:
         self, site: Site, root: str | None, *, failed: bool, grad_mode_off: Site | None
     ) -> Members:
         """It has run: whatever changed was deposited by it.  Returns the leaves it reached."""
-        changed = [change.leaf for change in self.gradients.look() if not change.emptied]
+        changed = [change.leaf for change in self.gradients.look() if change.now is not ABSENT]
         deposited = self.leaves.members([*changed, *self._stepped_inside])
         deferred, self._deferred = self._deferred or [], None
         self.tell(
@@ -212,14 +212,14 @@ class Watch:
         """The user's code read ``.grad``."""
         read = self.reads.at(frame)
         site = self.sites.here(frame)
-        if read is None or site is None or (read.asking and tensor.is_leaf):
+        if read is None or site is None or (read.asking and is_leaf(tensor)):
             return  # of a result, even the question whether there is a gradient has one answer
         leaf = self.leaves.find(tensor)
         if present:
             if leaf is not None and leaf.number not in self._optimized and not read.changing:
                 self.deeds.read(self.follow_leaf(leaf), site)
             return
-        if not tensor.is_leaf and tensor.retains_grad:
+        if not is_leaf(tensor) and tensor.retains_grad:
             return
         self._none_read(tensor, leaf, site, read.subject, bulk=read.bulk)
 
@@ -230,7 +230,7 @@ class Watch:
         given = [each.get("params") if isinstance(each, dict) else each for each in params]
         for value in given:
             for tensor in value if isinstance(value, (list, tuple)) else (value,):
-                if isinstance(tensor, torch.Tensor) and not tensor.is_leaf:
+                if isinstance(tensor, torch.Tensor) and not is_leaf(tensor):
                     origin, operation = self.origin(tensor)
                     self.tell(
                         ev.NoneRead(
@@ -243,7 +243,7 @@ class Watch:
     ) -> None:
         origin, operation = self.origin(tensor)
         number = None
-        if tensor.is_leaf:
+        if is_leaf(tensor):
             number = self.follow(tensor, origin) if leaf is None else self.follow_leaf(leaf)
         filled = number is not None and bool(self.ledger.life(number).deposited)
         reason = reason_for_none(

@@ -41,6 +41,7 @@ _CLIPPING = "clip_grad.py"
 #: Functions that make tensors of Python's data, and how many exports they are taken to stem from.
 _FROM_PYTHON = frozenset({"tensor", "as_tensor", "asarray", "from_numpy", "full", "from_dlpack"})
 _EXPORTS = 32
+_LISTED = 256
 
 #: How many scalars that might be losses are remembered while none was backpropagated.
 _LOSSES = 32
@@ -232,7 +233,7 @@ class Dataflow:
         all values exported since the last backward count as its origin.
         """
         if made_anew:
-            return self._back(output) if operation.name in _FROM_PYTHON else ()
+            return self._back(output, args) if operation.name in _FROM_PYTHON else ()
         numbers = {value for value in args if isinstance(value, float)} - {0.0, 1.0}
         if not numbers:
             return ()
@@ -240,13 +241,24 @@ class Dataflow:
             node for node, value in self._exports if isinstance(value, float) and value in numbers
         )
 
-    def _back(self, tensor: torch.Tensor) -> tuple[Node, ...]:
-        """Exports that a tensor of Python's data may stem from: numbers make scalars."""
+    def _back(self, tensor: torch.Tensor, data: tuple[Any, ...] = ()) -> tuple[Node, ...]:
+        """Exports that a tensor of Python's data may stem from.
+
+        Numbers make scalars, whatever was computed from them meanwhile, and lists in which they
+        are found again; arrays and lists make anything.
+        """
         if not tensor.is_floating_point():
             return ()
         scalar = tensor.numel() == 1
+        numbers = {
+            value
+            for part in data
+            if isinstance(part, (list, tuple))
+            for value in part[:_LISTED]
+            if isinstance(value, float)
+        }
         return tuple(
-            node for node, value in self._exports if scalar or not isinstance(value, float)
+            node for node, value in self._exports if scalar or value is None or value in numbers
         )
 
     def _record(

@@ -15,6 +15,7 @@ from gradaudit.model.sites import Site
 from gradaudit.observe.dataflow import Dataflow
 from gradaudit.observe.flow import Ancestry, Node, ancestry, leaves_of
 from gradaudit.observe.function_mode import CallMode
+from gradaudit.observe.fused import let_fused_paths_be
 from gradaudit.observe.grad_mode import enclosing_switch
 from gradaudit.observe.patches import Patches, without_this_frame
 from gradaudit.observe.sites import SiteBook
@@ -63,6 +64,7 @@ class Probe:
         self.mode.enter()
         self._watch.probing = True
         self._patches.replace(torch.autograd.Function, "apply", classmethod(self._apply()))
+        let_fused_paths_be(self._patches, self.mode, self.applied)
 
     def arm(self, frame: FrameType) -> None:
         """Training begins, or goes on: count the passes of loops from now on."""
@@ -234,18 +236,18 @@ class Probe:
             except BaseException as error:
                 without_this_frame(error)
                 raise
-            probe.applied(cls, args, result, sys._getframe(1))
+            probe.applied(f"{cls.__name__}.apply", args, result, sys._getframe(1))
             return result
 
         return apply
 
-    def applied(self, cls: type, args: tuple[Any, ...], result: object, frame: FrameType) -> None:
-        """An autograd Function of the user's or a library's was applied."""
+    def applied(self, name: str, args: tuple[Any, ...], result: object, frame: FrameType) -> None:
+        """An autograd Function was applied, or a fused module: one operation, whatever is in it."""
         mode = self.mode
         if self.over or not mode.listening or mode.paused or not mode.own_thread:
             return
         try:
             with torch._C.DisableTorchFunction():
-                self.dataflow.applied(f"{cls.__name__}.apply", args, result, frame)
+                self.dataflow.applied(name, args, result, frame)
         except Exception as error:
             self._fault("custom autograd functions", error)

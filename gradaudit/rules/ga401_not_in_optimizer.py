@@ -85,9 +85,9 @@ def _should_be_trained(case: Case, leaf: int) -> bool:
         return False
     if facts.evaluating and facts.escaped is None:
         return False
+    lasting = life.deposited.count >= 2 and facts.named
     if evidence.kind == "parameter":
-        return facts.alive and not life.was_read.count
-    lasting = life.deposited.count >= 2 and facts.alive and facts.named
+        lasting = lasting or facts.alive
     return lasting and not life.was_read.count
 
 

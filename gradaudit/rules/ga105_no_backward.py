@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from gradaudit.model.sites import Site
 from gradaudit.rules.case import Case
@@ -72,9 +72,8 @@ def check(case: Case) -> Iterator[Verdict]:
 
 
 def _verdicts(
-    case: Case, leaves: list[int], where: object, reason: str, help_: str
+    case: Case, leaves: list[int], where: Callable[[int], Site | None], reason: str, help_: str
 ) -> Iterator[Verdict]:
-    assert callable(where)  # noqa: S101 - for mypy: a function from leaf to site
     for site, members in case.grouped(leaves, where):
         count = len(members)
         first = min(members)

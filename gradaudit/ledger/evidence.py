@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from gradaudit.model.events import FreezeMisspelt, LeafKind, NoneRead, Severed
+from gradaudit.model.events import FreezeMisspelt, LeafKind, NoneRead, Replaced, Severed
 from gradaudit.model.sites import Site
 
 #: How many different cuts and reads are kept for one leaf; the first are the telling ones.
@@ -13,21 +13,30 @@ KEPT = 4
 
 @dataclass(slots=True, eq=False)
 class Evidence:
-    """Facts about one leaf.  ``frozen_at`` is where requires_grad was last switched off."""
+    """Facts about one leaf.
+
+    ``frozen_at`` is where requires_grad was last switched off; ``copy_of`` the leaf whose values
+    it was made from; ``replaced`` what took its place in its module.  ``last_cut`` is the cut seen
+    last, and in which iteration.
+    """
 
     kind: LeafKind
     requires_grad: bool
     created: Site | None = None
     frozen_at: Site | None = None
     thawed_at: Site | None = None
+    copy_of: int | None = None
+    replaced: Replaced | None = None
     misspelt: FreezeMisspelt | None = None
     entered: Site | None = None
     loss_left: Site | None = None
     severed: list[Severed] = field(default_factory=list)
     none_reads: list[NoneRead] = field(default_factory=list)
+    last_cut: tuple[int, Severed] | None = None
 
-    def sever(self, cut: Severed) -> None:
+    def sever(self, cut: Severed, iteration: int) -> None:
         """Keep a cut, unless the same place is known already."""
+        self.last_cut = (iteration, cut)
         if len(self.severed) < KEPT and all(cut.site is not known.site for known in self.severed):
             self.severed.append(cut)
 

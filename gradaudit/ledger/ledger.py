@@ -36,7 +36,9 @@ class BackwardRecord:
     root: str | None
     count: int = 0
     failed: int = 0
+    hopeless: int = 0
     grad_mode_off: Site | None = None
+    made: Site | None = None
 
 
 class Ledger:
@@ -63,6 +65,7 @@ class Ledger:
         self._open = False
         self._handlers: dict[type, Callable[[Any], None]] = {
             ev.LeafSeen: self._leaf_seen,
+            ev.Replaced: self._replaced,
             ev.RequiresGradSet: self._requires_grad_set,
             ev.FreezeMisspelt: self._freeze_misspelt,
             ev.OptimizerSeen: self._optimizer_seen,
@@ -145,9 +148,16 @@ class Ledger:
     def _leaf_seen(self, event: ev.LeafSeen) -> None:
         if event.leaf not in self.evidence:
             self.evidence[event.leaf] = Evidence(
-                event.kind, event.requires_grad, event.created, event.frozen_at
+                event.kind,
+                event.requires_grad,
+                event.created,
+                event.frozen_at,
+                copy_of=event.copy_of,
             )
             self.cohorts.add(event.leaf, frozen=not event.requires_grad, iteration=self.cycle.index)
+
+    def _replaced(self, event: ev.Replaced) -> None:
+        self.evidence[event.leaf].replaced = event
 
     def _requires_grad_set(self, event: ev.RequiresGradSet) -> None:
         for leaf in event.members:
@@ -183,6 +193,8 @@ class Ledger:
             record = self.backwards[event.site] = BackwardRecord(event.site, event.root)
         record.count += 1
         record.failed += event.failed
+        record.hopeless += event.hopeless
+        record.made = record.made or event.made
         record.grad_mode_off = event.grad_mode_off or record.grad_mode_off
         iteration = self.cycle.index
         for cohort in self.cohorts.select(event.deposited):
@@ -264,7 +276,7 @@ class Ledger:
 
     def _severed(self, event: ev.Severed) -> None:
         for leaf in event.members:
-            self.evidence[leaf].sever(event)
+            self.evidence[leaf].sever(event, self.cycle.index)
 
     def _loss_left(self, event: ev.LossLeft) -> None:
         for leaf in event.members:

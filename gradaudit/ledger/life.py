@@ -37,6 +37,7 @@ class Life:
         "discarded",
         "frozen",
         "held",
+        "hungry",
         "missing",
         "soiled",
         "spent",
@@ -55,6 +56,8 @@ class Life:
         self.soiled: Site | None = None
         self.wipe: Wipe | None = None
         self.frozen = frozen
+        #: steps in a row that have found nothing since something last arrived
+        self.hungry = 0
         #: backwards that put something in
         self.deposited = SiteTally()
         #: gradients put in by hand
@@ -115,6 +118,7 @@ class Life:
         if self.was_read.count and not self._unread and self.held and self._soiled_read is None:
             self._soiled_read = site
         self.held += 1
+        self.hungry = 0
         self.wipe = None
         self._unread = True
         if self._outcome in (None, "discarded"):  # else it is for the next application
@@ -125,6 +129,7 @@ class Life:
         """``.grad`` was replaced by hand: a new buffer, owing nothing to the old one."""
         self.held, self.spent, self.soiled, self.wipe = 1, 0, None, None
         self._unread, self._soiled_read = True, None
+        self.hungry = 0
         self._contributions += 1
         self.assigned += 1
 
@@ -147,6 +152,7 @@ class Life:
     def step_without(self, site: Site, iteration: int, *, whole: bool) -> None:
         """A step found nothing; ``whole`` when it found nothing in all its parameters."""
         self.missing.add_at(iteration, site)
+        self.hungry += 1
         if self.wipe is not None:
             tally = self.starved.setdefault((self.wipe.by_hand, whole), SiteTally())
             tally.add_at(iteration, self.wipe.site)

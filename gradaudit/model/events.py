@@ -23,6 +23,7 @@ CutKind = Literal[
     "grad-mode",  # the operation ran while grad mode was off
     "export",  # the value left torch (item, numpy, tolist) and came back as a new tensor
     "non-differentiable",  # an operation without a derivative: argmax, comparison, rounding to int
+    "checkpoint",  # a reentrant checkpoint none of whose inputs requires grad
     "blocked",  # connected by the graph, yet its backward passes nothing on
 ]
 
@@ -39,13 +40,26 @@ ReadReason = Literal[
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LeafSeen:
-    """A leaf became known: where the user made it, and where it was frozen before that."""
+    """A leaf became known: where the user made it, and where it was frozen before that.
+
+    ``copy_of`` is the leaf whose values it was made from, and from nothing else.
+    """
 
     leaf: int
     kind: LeafKind
     requires_grad: bool
     created: Site | None = None
     frozen_at: Site | None = None
+    copy_of: int | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Replaced:
+    """A module was given another parameter in the place of a leaf; ``heir`` is what it uses now."""
+
+    site: Site | None
+    leaf: int
+    heir: int | None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -85,7 +99,8 @@ class OptimizerSeen:
 class Backward:
     """A backward that accumulates into ``.grad``; ``deposited`` are the leaves it reached.
 
-    ``root`` is the expression the user called it on.  ``failed`` backwards raised.
+    ``root`` is the expression the user called it on.  ``failed`` backwards raised; ``hopeless``
+    are those whose root did not require grad, and ``made`` is where such a root was made.
     """
 
     site: Site
@@ -93,6 +108,8 @@ class Backward:
     deposited: Members
     failed: bool = False
     grad_mode_off: Site | None = None
+    hopeless: bool = False
+    made: Site | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -199,6 +216,7 @@ class Severed:
     ``site`` is the operation that left the graph, ``operation`` its name; ``switch`` is where
     grad mode was switched off, when that is the way it left.  ``produced`` is where the value
     that was cut had been made, ``backward`` the call site of the backward whose loss lacks it.
+    A ``guessed`` cut is a number handed to Python from which the loss may have been computed.
     """
 
     site: Site
@@ -208,6 +226,7 @@ class Severed:
     backward: Site
     switch: Site | None = None
     produced: Site | None = None
+    guessed: bool = False
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -220,6 +239,7 @@ class LossLeft:
 
 Event: TypeAlias = (
     LeafSeen
+    | Replaced
     | RequiresGradSet
     | FreezeMisspelt
     | OptimizerSeen

@@ -26,12 +26,16 @@ if TYPE_CHECKING:
 #: Attributes that look as if they froze or thawed something, and that nothing reads.
 _MISSPELT = ("requires_grad", "require_grad", "required_grad", "requires_gradient", "requiresGrad")
 
+#: How many searches for the same things may be in vain.
+_VAIN = 50
+
 
 @dataclass(slots=True)
 class _Called:
-    """How well a leaf is named: the best name so far, and whether anything better may come."""
+    """The name of a leaf, and what its module is like; an ``early`` name is for want of a better."""
 
     name: Name
+    early: bool = False
     evaluating: bool = False
     escaped: Site | None = None
 
@@ -47,44 +51,54 @@ class Book:
         self._optimizer_names: dict[int, str] = {}
         self._misspelt_told: set[int] = set()
         self._looked = False
+        self._wanting = self._vain = 0
 
     # -- looking -----------------------------------------------------------------------------------
 
-    def look(self, frame: FrameType, *, last: bool = False) -> None:
-        """Search for names, unless everything told of has one."""
-        if not last and self._looked and not self._nameless():
+    def look(self, frame: FrameType, *, last: bool = False, early: bool = False) -> None:
+        """Search for names, unless everything told of has one.
+
+        ``early`` ones are kept for leaves that no later search finds.
+        """
+        if not (last or early) and self._looked and not self._nameless():
             return
         self._looked = True
         frames = self._sites.user_frames(frame)
-        self._take(search(scopes(frames, self._sites.sources)), last=last)
+        self._take(search(scopes(frames, self._sites.sources)), last=last, early=early)
 
     def frame_returns(self, frame: FrameType) -> None:
         """A function of the user's is about to lose its variables."""
         if self._nameless():
             frames = self._sites.user_frames(frame)
-            self._take(search(scopes(frames, self._sites.sources)), last=False)
+            self._take(search(scopes(frames, self._sites.sources)))
 
     def _nameless(self) -> bool:
-        return any(
-            leaf.told and leaf.number not in self._called for leaf in self._watch.leaves.all()
-        ) or any(known.number not in self._optimizer_names for known in self._optimizers.all)
+        """Whether something has no name that a search might find; some have none at all."""
+        wanting = sum(
+            leaf.told and (leaf.number not in self._called or self._called[leaf.number].early)
+            for leaf in self._watch.leaves.all()
+        ) + sum(known.number not in self._optimizer_names for known in self._optimizers.all)
+        if wanting != self._wanting:
+            self._wanting, self._vain = wanting, 0
+        self._vain += 1
+        return wanting > 0 and self._vain <= _VAIN
 
-    def _take(self, found: Found, *, last: bool) -> None:
+    def _take(self, found: Found, *, last: bool = False, early: bool = False) -> None:
         for leaf, tensor in self._watch.leaves.alive():
             name = found.tensors.get(id(tensor))
             if name is not None:
-                self._name(leaf, name)
+                self._name(leaf, name, early=early)
         for _, module in found.modules.values():
             self._module(module, last=last)
         for known in self._optimizers.all:
             optimizer = known.reference()
-            if optimizer is not None and id(optimizer) in found.optimizers:
+            if not early and optimizer is not None and id(optimizer) in found.optimizers:
                 self._optimizer_names.setdefault(known.number, found.optimizers[id(optimizer)])
 
-    def _name(self, leaf: Leaf, name: Name) -> None:
+    def _name(self, leaf: Leaf, name: Name, *, early: bool) -> None:
         known = self._called.get(leaf.number)
-        if known is None:
-            known = self._called[leaf.number] = _Called(name)
+        if known is None or known.early:
+            known = self._called[leaf.number] = _Called(name, early)
         if name.module is not None:
             known.evaluating = not name.module.training
             name.module = None  # nothing of the user's is kept alive
@@ -172,6 +186,7 @@ class Book:
             called = self._called.get(leaf.number)
             tensor = strong(leaf.reference)
             text = called.name.text if called is not None else self._made_up(leaf)
+            path = text
             taken[text] += 1
             if taken[text] > 1:
                 text = f"{text} ({taken[text]})"
@@ -186,6 +201,7 @@ class Book:
                 alive=tensor is not None,
                 evaluating=called.evaluating if called is not None else False,
                 escaped=called.escaped if called is not None else None,
+                path=path,
             )
         return facts
 

@@ -12,8 +12,8 @@ import torch
 
 from gradaudit.model.sites import Site
 from gradaudit.observe.exports import Exports
-from gradaudit.observe.flow import Node, comes_from_gradient, leaves_of
-from gradaudit.observe.grad_mode import enclosing_switch, switch_site
+from gradaudit.observe.flow import Node, comes_from_gradient, copied_from, leaves_of
+from gradaudit.observe.grad_mode import checkpointing, enclosing_switch, switch_site
 from gradaudit.observe.leaves import Leaf, Leaves, connected, is_leaf, strong
 from gradaudit.observe.operations import Operation, classify
 from gradaudit.observe.sites import RawSite, SiteBook
@@ -179,6 +179,8 @@ class Dataflow:
             self._exports.note(
                 operation.name, self._raw(frame), self.source(args[0]), args[0], result
             )
+        elif kind == "storage":
+            self._exports.pickled(frame, self._raw(frame), self.source(args[0]), args[0])
         else:
             self._made(operation, args, kwargs, result, frame)
 
@@ -199,15 +201,15 @@ class Dataflow:
         outputs = list(_tensors((result,)))
         if not outputs:
             return
-        inputs = [] if operation.kind == "like" else [*_tensors(args), *_tensors(kwargs.values())]
+        inputs = _inputs(operation, args, kwargs)
         parents = tuple(self.source(tensor) for tensor in inputs)
+        raw = self._raw(frame)
         if self._exports and operation.kind != "like":
             parents += (
-                self._exports.among(args)
+                self._exports.among(raw, args)
                 if inputs
-                else self._exports.made_into(outputs[0], operation.name, args)
+                else self._exports.made_into(outputs[0], operation.name, args, frame)
             )
-        raw = self._raw(frame)
         for output in outputs:
             if any(output is tensor for tensor in inputs):
                 continue  # x.to(x.device), x.contiguous(): the same value
@@ -252,18 +254,27 @@ class Dataflow:
                 self.entered.setdefault(parent.leaf, node.site)
         if node.connected:
             if is_leaf(output):  # re-made with requires_grad=True: a leaf, whatever it came from
-                node.leaf = self._leaves.learn(output, self._resolve(node.site)).number
-                node.cut = "detach"
+                leaf = self._leaves.learn(output, self._resolve(node.site))
+                leaf.copy_of = leaf.copy_of or copied_from(node)
+                node.leaf, node.cut = leaf.number, "detach"
                 return
             if output.numel() == 1:
                 self._losses.append(node)
         elif any(parent.connected for parent in parents):
             self._explain_cut(node, operation, frame)
 
+    def parameter_made(self, parameter: torch.Tensor, data: torch.Tensor, frame: FrameType) -> None:
+        """A tensor was made a parameter, which no function mode sees (torch 2.13)."""
+        operation = Operation("nn.Parameter", "detach")
+        self._record(operation, parameter, (self.source(data),), self._raw(frame), frame)
+
     def _explain_cut(self, node: Node, operation: Operation, frame: FrameType) -> None:
         if operation.kind == "detach" or operation.name == "data":
             node.cut = "detach"
         elif not torch.is_grad_enabled():
+            if checkpointing(frame):
+                node.cut = "checkpoint"
+                return
             node.cut = "grad-mode"
             node.switch = self._switch or enclosing_switch(frame, self._sites)
 
@@ -471,6 +482,17 @@ class Dataflow:
 
     def _resolve(self, raw: RawSite | None) -> Site | None:
         return None if raw is None else self._sites.of(raw)
+
+
+def _inputs(
+    operation: Operation, args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> list[torch.Tensor]:
+    """The tensors whose content goes into an operation."""
+    if operation.kind == "like":
+        return []
+    if operation.name == "copy.deepcopy":
+        return [args[0]]  # the memo beside it holds everything copied before
+    return [*_tensors(args), *_tensors(kwargs.values())]
 
 
 def _tensors(values: Iterable[Any]) -> Iterator[torch.Tensor]:

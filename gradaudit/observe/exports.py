@@ -1,13 +1,17 @@
 """What was handed from torch to Python, in case Python hands it back.
 
 Nothing is seen of what Python and NumPy do in between, so the way back is guessed: a number is
-known by its value; of a tensor made from Python's data it cannot be known what the data were
-computed from, so all values handed out since the last backward count as its origin.
+known by its value; of a tensor made from Python's data, and of a number that is another one in
+every iteration, it cannot be known what they were computed from, so all values handed out since
+the last backward count as their origin.
 """
 
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from types import FrameType
 from typing import Any
 
 import torch
@@ -18,18 +22,37 @@ from gradaudit.observe.sites import RawSite
 #: Functions that make tensors of Python's data.
 _FROM_PYTHON = frozenset({"tensor", "as_tensor", "asarray", "from_numpy", "full", "from_dlpack"})
 
+#: The functions of torch that take a tensor's memory to pickle it, and make the tensor to which
+#: unpickled memory is given: the rest of pickling no function mode sees (torch 2.13).
+_PICKLES, _UNPICKLES = "_reduce_ex_internal", "_rebuild_tensor"
+
 #: How many exports are remembered, and how much of a list is searched for numbers among them.
 _KEPT, _LISTED = 32, 256
 
+#: What the export of a pickled tensor is called.
+PICKLING = "pickling"
+
 #: Numbers that are met everywhere.
 _COMMON = frozenset({0.0, 1.0})
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Export:
+    """One value handed out: a number where it is one, the whole content of a tensor otherwise."""
+
+    node: Node
+    number: float | None
+    pickled: bool
 
 
 class Exports:
     """The values handed to Python since the last backward, step or clearing."""
 
     def __init__(self) -> None:
-        self._kept: deque[tuple[Node, float | None]] = deque(maxlen=_KEPT)
+        self._kept: deque[_Export] = deque(maxlen=_KEPT)
+        #: numbers that went into operations on tensors, by place: those that change are computed
+        self._numbers: dict[RawSite, float] = {}
+        self._computed: set[RawSite] = set()
 
     def __bool__(self) -> bool:
         return bool(self._kept)
@@ -53,35 +76,81 @@ class Exports:
         if source.relevant and not source.spent and tensor.is_floating_point():
             node = Node(operation, site, (source,), connected=False)
             node.relevant, node.cut = True, "export"
-            self._kept.append((node, result if isinstance(result, float) else None))
+            number = result if isinstance(result, float) else None
+            self._kept.append(_Export(node, number, operation == PICKLING))
 
-    def among(self, arguments: tuple[Any, ...]) -> tuple[Node, ...]:
-        """Exported numbers among the arguments of an operation on tensors."""
+    def pickled(
+        self, frame: FrameType, site: RawSite | None, source: Node, tensor: torch.Tensor
+    ) -> None:
+        """The memory of ``tensor`` was handed out; to be pickled, perhaps."""
+        caller = frame.f_back
+        if caller is not None and caller.f_code.co_name == _PICKLES:
+            self.note(PICKLING, site, source, tensor, None)
+
+    def among(self, site: RawSite | None, arguments: tuple[Any, ...]) -> tuple[Node, ...]:
+        """Exported numbers among the arguments of an operation on tensors.
+
+        A number that is none of them, and another one each time it comes to this place, was
+        computed from something: from what was handed out, as like as not.
+        """
         numbers = {value for value in arguments if isinstance(value, float)} - _COMMON
-        return tuple(node for node, value in self._kept if value is not None and value in numbers)
+        if not numbers:
+            return ()
+        exported = [export for export in self._kept if export.number is not None]
+        known = tuple(export.node for export in exported if export.number in numbers)
+        if known or site is None or not self._changes(site, max(numbers)):
+            return known
+        return tuple(_guessed(export.node) for export in exported)
+
+    def _changes(self, site: RawSite, number: float) -> bool:
+        if site not in self._computed and self._numbers.setdefault(site, number) != number:
+            self._computed.add(site)
+        return site in self._computed
 
     def made_into(
-        self, output: torch.Tensor, operation: str, arguments: tuple[Any, ...]
+        self, output: torch.Tensor, operation: str, arguments: tuple[Any, ...], frame: FrameType
     ) -> tuple[Node, ...]:
         """Exports that a tensor made without any tensor may stem from."""
-        return self.behind(output, arguments) if operation in _FROM_PYTHON else ()
+        if frame.f_code.co_name == _UNPICKLES:
+            return tuple(export.node for export in self._kept if export.pickled)
+        if operation not in _FROM_PYTHON:
+            return ()
+        one = operation == "full" or output.numel() == 1
+        return self._behind(output, frozenset(_listed(arguments)), one=one)
 
-    def behind(self, tensor: torch.Tensor, data: tuple[Any, ...] = ()) -> tuple[Node, ...]:
-        """Exports that a tensor of Python's data may stem from.
+    def behind(self, tensor: torch.Tensor) -> tuple[Node, ...]:
+        """Exports that a tensor of Python's data, whose making went unseen, may stem from."""
+        return self._behind(tensor, frozenset(), one=tensor.numel() == 1)
 
-        Numbers make scalars, whatever was computed from them meanwhile, and lists in which they
-        are found again; arrays and lists make anything.
-        """
+    def _behind(
+        self, tensor: torch.Tensor, numbers: frozenset[float], *, one: bool
+    ) -> tuple[Node, ...]:
+        # Numbers make scalars, whatever was computed from them meanwhile, and lists in which they
+        # are found again; arrays and lists make anything.
         if not tensor.is_floating_point():
             return ()
-        scalar = tensor.numel() == 1
-        numbers = {
-            value
-            for part in data
-            if isinstance(part, (list, tuple))
-            for value in part[:_LISTED]
-            if isinstance(value, float)
-        }
         return tuple(
-            node for node, value in self._kept if scalar or value is None or value in numbers
+            export.node
+            for export in self._kept
+            if not export.pickled and (one or export.number is None or export.number in numbers)
         )
+
+
+def _guessed(node: Node) -> Node:
+    """The same export, as a mere guess."""
+    twin = Node(node.operation, node.site, node.parents, connected=False)
+    twin.relevant, twin.cut, twin.guessed = True, "export", True
+    return twin
+
+
+def _listed(values: Iterable[Any]) -> Iterator[float]:
+    """The first numbers of lists, and of lists in them."""
+    queue = [value for value in values if isinstance(value, (list, tuple))]
+    left = _LISTED
+    for part in queue:  # the queue grows while it is walked
+        for value in part[: max(left, 0)]:
+            left -= 1
+            if isinstance(value, float):
+                yield value
+            elif isinstance(value, (list, tuple)):
+                queue.append(value)

@@ -25,7 +25,8 @@ class Node:
     ``base`` is the tensor it is a view or detached alias of: what is written into the one is
     written into the other.  ``switch`` is where grad mode was off when it was made.  ``spent``
     values were backpropagated.  ``relevant`` values come from leaves
-    or gradients; of the others only their origin is kept.
+    or gradients; of the others only their origin is kept.  ``guessed`` nodes may not belong where
+    they are.
     """
 
     __slots__ = (
@@ -34,6 +35,7 @@ class Node:
         "consumed",
         "cut",
         "gradient_of",
+        "guessed",
         "leaf",
         "operation",
         "parents",
@@ -60,6 +62,7 @@ class Node:
         self.switch: Site | None = None
         self.base: weakref.ref[Any] | None = None
         self.spent = False
+        self.guessed = False
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -128,6 +131,13 @@ def leaves_of(nodes: Iterable[Node]) -> frozenset[int]:
             continue
         stack.extend(parent for parent in node.parents if parent.connected)
     return frozenset(leaves)
+
+
+def copied_from(node: Node) -> int | None:
+    """The leaf that a value was made from, and from nothing else."""
+    while node.leaf is None and len(node.parents) == 1:
+        node = node.parents[0]
+    return node.leaf
 
 
 #: How far back a value that updates a leaf is followed to that leaf's own gradient.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from types import FrameType
 
 from torch.utils import _contextlib
+from torch.utils.checkpoint import CheckpointFunction
 
 from gradaudit.model.sites import Site
 from gradaudit.observe.sites import SiteBook
@@ -46,6 +47,19 @@ def enclosing_switch(frame: FrameType | None, sites: SiteBook) -> Site | None:
             return sites.here(frame)
         frame = frame.f_back
     return None
+
+
+def checkpointing(frame: FrameType | None) -> bool:
+    """Whether a reentrant checkpoint switched grad mode off.
+
+    Its forward runs without grad and is run again in the backward, which it takes part in only if
+    one of the tensors handed to it requires grad (torch 2.13).
+    """
+    while frame is not None:
+        if frame.f_code is CheckpointFunction.forward.__code__:
+            return True
+        frame = frame.f_back
+    return False
 
 
 def _decorator_site(frame: FrameType, sites: SiteBook) -> Site | None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import torch
 
-from gradaudit.model.events import LeafKind, LeafSeen, Members
+from gradaudit.model.events import LeafKind, LeafSeen, Members, Replaced
 from gradaudit.model.sites import Site
 
 #: How many sets of leaves are interned.
@@ -20,6 +20,8 @@ class Leaf:
     """A parameter of a module, or any other leaf.
 
     ``owner`` is the module it was registered in and ``attribute`` the name it has there.
+    ``copy_of`` is the leaf whose values it was given when it was made; ``replaced`` tells what
+    has taken its place in its module.
     ``told`` says whether the ledger has heard of it: only leaves that something happens to are
     told, so that a program may make and drop a million modules.
     """
@@ -36,6 +38,8 @@ class Leaf:
     attribute: str | None = None
     told: bool = False
     frozen_at: Site | None = None
+    copy_of: int | None = None
+    replaced: Replaced | None = None
 
 
 def strong(reference: weakref.ref[torch.Tensor]) -> torch.Tensor | None:
@@ -73,7 +77,7 @@ def is_leaf(tensor: torch.Tensor) -> bool:
 class Leaves:
     """Leaf by tensor, by number; the numbers are never used again."""
 
-    def __init__(self, emit: Callable[[LeafSeen], None]) -> None:
+    def __init__(self, emit: Callable[[LeafSeen | Replaced], None]) -> None:
         self._emit = emit
         self._by_id: dict[int, Leaf] = {}
         self._all: dict[int, Leaf] = {}
@@ -121,9 +125,24 @@ class Leaves:
                 leaf.requires_grad = tensor.requires_grad
                 leaf.shape, leaf.numel = _shape(tensor), _numel(tensor)  # lazy ones get theirs late
             self._emit(
-                LeafSeen(leaf.number, leaf.kind, leaf.requires_grad, leaf.created, leaf.frozen_at)
+                LeafSeen(
+                    leaf.number,
+                    leaf.kind,
+                    leaf.requires_grad,
+                    leaf.created,
+                    leaf.frozen_at,
+                    leaf.copy_of,
+                )
             )
+            if leaf.replaced is not None:
+                self._emit(leaf.replaced)
         return leaf.number
+
+    def replace(self, leaf: Leaf, heir: Leaf | None, site: Site | None) -> None:
+        """A module has taken something else in the place of a leaf."""
+        leaf.replaced = Replaced(site, leaf.number, None if heir is None else heir.number)
+        if leaf.told:
+            self._emit(leaf.replaced)
 
     def __getitem__(self, number: int) -> Leaf:
         return self._all[number]

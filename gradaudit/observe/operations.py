@@ -19,6 +19,7 @@ Kind = Literal[
     "set",  # assigns a property
     "delete",  # deletes a property
     "requires-grad",  # requires_grad_()
+    "storage",  # hands out the memory
     "grad-mode",  # the global switch
     "quiet",  # nothing to see: backward, printing, hooks
 ]
@@ -41,7 +42,9 @@ _LIKE = frozenset(
         "new_empty_strided",
     }
 )
-_DETACH = frozenset({"detach", "detach_copy", "tensor", "as_tensor", "asarray", "new_tensor"})
+_DETACH = frozenset(
+    {"detach", "detach_copy", "tensor", "as_tensor", "asarray", "new_tensor", "__deepcopy__"}
+)
 _VIEW = frozenset(
     {
         "view",
@@ -95,8 +98,6 @@ _QUIET = frozenset(
         "__len__",
         "__bool__",
         "__hash__",
-        "__deepcopy__",
-        "__reduce_ex__",
         "__contains__",
         "size",
         "dim",
@@ -107,9 +108,7 @@ _QUIET = frozenset(
         "__call__",
         "share_memory_",
         "is_floating_point",
-        "set_",
         "_fix_weakref",
-        "untyped_storage",
         "storage",
         "data_ptr",
         "element_size",
@@ -136,6 +135,8 @@ _IN_PLACE_OPERATORS = frozenset(
         "__idiv__",
     }
 )
+#: What users call what Python calls by another name.
+_USERS_NAMES = {"__deepcopy__": "copy.deepcopy"}
 #: Properties whose value is another view of the tensor.
 _VIEW_PROPERTIES = frozenset({"T", "mT", "H", "mH", "real", "imag"})
 
@@ -153,7 +154,7 @@ def classify(function: Callable[..., Any]) -> Operation:
     name: str = getattr(function, "__name__", "") or type(function).__name__
     if name in {"__get__", "__set__", "__delete__"}:
         return _property(function, name)
-    return Operation(name, _kind(name, function))
+    return Operation(_USERS_NAMES.get(name, name), _kind(name, function))
 
 
 def _property(function: Callable[..., Any], accessor: str) -> Operation:
@@ -192,6 +193,8 @@ def _kind(name: str, function: Callable[..., Any]) -> Kind:
         return "foreach-in-place"
     if name.endswith("_") and not name.endswith("__"):
         return "in-place"
+    if name == "untyped_storage":
+        return "storage"
     if name == "_set_grad_enabled":
         return "grad-mode"
     if getattr(function, "__module__", None) == "torch.nn.init":

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from types import FrameType
 from typing import Any
 
@@ -64,6 +66,7 @@ class Probe:
         self.mode.enter()
         self._watch.probing = True
         self._patches.replace(torch.autograd.Function, "apply", classmethod(self._apply()))
+        self._patches.replace(torch.nn.Parameter, "__new__", staticmethod(self._new_parameter()))
         let_fused_paths_be(self._patches, self.mode, self.applied)
 
     def arm(self, frame: FrameType) -> None:
@@ -198,6 +201,7 @@ class Probe:
                     site,
                     cut.node.switch,
                     None if produced is None else self._sites.of(produced),
+                    cut.node.guessed,
                 )
             )
 
@@ -241,13 +245,38 @@ class Probe:
 
         return apply
 
+    def _new_parameter(self) -> Callable[..., Any]:
+        original = torch.nn.Parameter.__new__
+        probe = self
+
+        @functools.wraps(original)
+        def new(cls: type, *args: Any, **kwargs: Any) -> Any:
+            parameter: torch.Tensor = original(cls, *args, **kwargs)
+            data = args[0] if args else kwargs.get("data")
+            if isinstance(data, torch.Tensor) and probe.following:
+                frame = sys._getframe(1)
+                with probe.guarded("parameters"), torch._C.DisableTorchFunction():
+                    probe.dataflow.parameter_made(parameter, data, frame)
+            return parameter
+
+        return new
+
+    @property
+    def following(self) -> bool:
+        """Whether what happens in this thread right now is part of the dataflow."""
+        mode = self.mode
+        return not self.over and mode.listening and not mode.paused and mode.own_thread
+
     def applied(self, name: str, args: tuple[Any, ...], result: object, frame: FrameType) -> None:
         """An autograd Function was applied, or a fused module: one operation, whatever is in it."""
-        mode = self.mode
-        if self.over or not mode.listening or mode.paused or not mode.own_thread:
-            return
-        try:
-            with torch._C.DisableTorchFunction():
+        if self.following:
+            with self.guarded("custom autograd functions"), torch._C.DisableTorchFunction():
                 self.dataflow.applied(name, args, result, frame)
+
+    @contextmanager
+    def guarded(self, what: str) -> Iterator[None]:
+        """Whatever breaks in here becomes a gap."""
+        try:
+            yield
         except Exception as error:
-            self._fault("custom autograd functions", error)
+            self._fault(what, error)

@@ -24,7 +24,8 @@ from gradaudit.model.sites import Site
 from gradaudit.observe.book import Book
 from gradaudit.observe.engine import watch_engine
 from gradaudit.observe.graph import leaves_below
-from gradaudit.observe.modules import watch_registrations
+from gradaudit.observe.leaves import connected
+from gradaudit.observe.modules import replaced, watch_registrations
 from gradaudit.observe.optimizers import Optimizers, watch_optimizers
 from gradaudit.observe.patches import Patches
 from gradaudit.observe.probe import Probe
@@ -93,7 +94,7 @@ class Recorder:
         self._off = False
         watch_engine(self._patches, self)
         self._hooks += watch_optimizers(self._patches, self)
-        self._hooks += watch_registrations(self._registered)
+        self._hooks += watch_registrations(self._registered, self._nested)
         self._patches.replace(torch, "compile", self._compile(torch.compile))
         os.register_at_fork(after_in_child=self._leave_child_alone)
         self._probe.begin()
@@ -234,6 +235,8 @@ class Recorder:
             meant = self._probe.backward_begins(tensors)
         grad_mode_off = None if torch.is_grad_enabled() else self._probe.switch(frame)
         root = self._sites.root_text(frame) if probing else None
+        hopeless = not any(map(connected, tensors))
+        made = self._watch.origin(tensors[0])[0] if tensors and hopeless else None
         self._watch.backward_begins()
         self._depth += 1
 
@@ -241,7 +244,12 @@ class Recorder:
             self._depth -= 1
             with self._inside("a backward"), torch._C.DisableTorchFunction():
                 deposited = self._watch.backward_ends(
-                    site, root, failed=failed, grad_mode_off=grad_mode_off
+                    site,
+                    root,
+                    failed=failed,
+                    grad_mode_off=grad_mode_off,
+                    hopeless=hopeless,
+                    made=made,
                 )
                 if meant is not None:
                     self._probe.backward_ends(site, meant, deposited)
@@ -260,6 +268,7 @@ class Recorder:
                     self._watch.given(
                         frame.f_locals.get("params"), known.site, self._name_in(frame)
                     )
+                    self._book.look(frame, early=True)  # names may be given to others later
 
     def _name_in(self, frame: FrameType) -> Callable[[object], str]:
         """Names of tensors by the variables of the user's nearest frame."""
@@ -348,8 +357,27 @@ class Recorder:
         if self._off:
             return
         with self._inside("the registration of a parameter"), torch._C.DisableTorchFunction():
-            leaf = self._watch.leaves.learn(parameter, self._sites.here(frame))
+            leaves = self._watch.leaves
+            site = self._sites.here(frame)
+            leaf = leaves.learn(parameter, site)
             leaf.owner, leaf.attribute = leaf.owner or type(module).__name__, name
+            for old, _ in replaced(module, name, parameter):
+                before = leaves.find(old)
+                if before is not None:
+                    leaves.replace(before, leaf, site)
+
+    def _nested(
+        self, module: torch.nn.Module, name: str, child: torch.nn.Module | None, frame: FrameType
+    ) -> None:
+        if self._off:
+            return
+        with self._inside("the registration of a module"), torch._C.DisableTorchFunction():
+            leaves = self._watch.leaves
+            for old, new in replaced(module, name, child):
+                before = leaves.find(old)
+                if before is not None:
+                    heir = None if new is None else leaves.find(new)
+                    leaves.replace(before, heir, self._sites.here(frame))
 
     def _frame_returns(self, frame: FrameType) -> None:
         with self._inside("a name"), torch._C.DisableTorchFunction():

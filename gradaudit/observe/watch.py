@@ -126,7 +126,14 @@ class Watch:
         self._stepped_inside.clear()
 
     def backward_ends(
-        self, site: Site, root: str | None, *, failed: bool, grad_mode_off: Site | None
+        self,
+        site: Site,
+        root: str | None,
+        *,
+        failed: bool,
+        grad_mode_off: Site | None,
+        hopeless: bool = False,
+        made: Site | None = None,
     ) -> Members:
         """It has run: whatever changed was deposited by it.  Returns the leaves it reached."""
         changed = [change.leaf for change in self.gradients.look() if change.now is not ABSENT]
@@ -135,7 +142,7 @@ class Watch:
         self.tell(
             self._same(
                 ("backward", site, deposited, failed),
-                lambda: ev.Backward(site, root, deposited, failed, grad_mode_off),
+                lambda: ev.Backward(site, root, deposited, failed, grad_mode_off, hopeless, made),
             )
         )
         for event in deferred:

@@ -10,11 +10,15 @@ from gradaudit.ledger.evidence import Evidence
 from gradaudit.ledger.ledger import Ledger, OptimizerRecord
 from gradaudit.ledger.life import Life
 from gradaudit.ledger.recording import LeafFacts, Recording
+from gradaudit.model.events import Severed
 from gradaudit.model.findings import Span
 from gradaudit.model.sites import Site
 
 #: The index of one among many of a kind: ``experts.3.weight``, ``layers[3].weight``.
 _INDEX = re.compile(r"(?<=\.)\d+(?=\.)|(?<=\[)\d+(?=\])")
+
+#: How many steps in a row must find nothing for a gradient to be gone for good.
+FOR_GOOD = 5
 
 
 class Case:
@@ -92,6 +96,43 @@ class Case:
                 return max(record.step_sites, key=record.step_sites.__getitem__)
         return None
 
+    # -- copies and replacements ---------------------------------------------------------------
+
+    @cached_property
+    def _copies(self) -> dict[int, list[int]]:
+        copies: dict[int, list[int]] = {}
+        for leaf, evidence in self.ledger.evidence.items():
+            if evidence.copy_of is not None and leaf in self.recording.leaves:
+                copies.setdefault(evidence.copy_of, []).append(leaf)
+        return copies
+
+    @cached_property
+    def _namesakes(self) -> dict[str, list[int]]:
+        named: dict[str, list[int]] = {}
+        for leaf, facts in self.recording.leaves.items():
+            if facts.named:
+                named.setdefault(facts.path, []).append(leaf)
+        return named
+
+    def heir(self, leaf: int) -> int | None:
+        """What is trained in the place of a leaf, without being in any optimizer.
+
+        What its module was given instead, a lasting copy of it, or what goes by its name.
+        """
+        replaced = self.evidence(leaf).replaced
+        candidates = [] if replaced is None or replaced.heir is None else [replaced.heir]
+        candidates += self._copies.get(leaf, ())
+        if self.facts(leaf).named:
+            candidates += self._namesakes.get(self.facts(leaf).path, ())
+        last = self.life(leaf).deposited.last
+        for heir in candidates:
+            if heir == leaf or heir not in self.recording.leaves or self.optimizers_of(heir):
+                continue
+            fed = self.life(heir).deposited
+            if fed.count >= 2 and fed.first > last:
+                return heir
+        return None
+
     # -- starving ------------------------------------------------------------------------------
 
     @property
@@ -127,6 +168,16 @@ class Case:
             and self.wanted(leaf)
             and not self.idle_by_turns(leaf)
         ]
+
+    def cut_for_good(self, leaf: int) -> Severed | None:
+        """What cuts off a leaf that had gradients before, until the end of the run."""
+        life, last_cut = self.life(leaf), self.evidence(leaf).last_cut
+        if last_cut is None or last_cut[1].guessed or not life.deposited:
+            return None
+        iteration, cut = last_cut
+        if iteration <= life.deposited.last or life.hungry < FOR_GOOD or self.idle_by_turns(leaf):
+            return None
+        return cut
 
     @cached_property
     def _families(self) -> dict[str, list[int]]:

@@ -13,6 +13,7 @@ from gradaudit.rules import (
     ga201_missing_zero_grad,
     ga203_zero_before_step,
     ga401_not_in_optimizer,
+    ga402_stale_optimizer,
 )
 from gradaudit.rules.rule import Rule
 
@@ -28,11 +29,13 @@ RULES: tuple[Rule, ...] = (
     ga201_missing_zero_grad.RULE,
     ga203_zero_before_step.RULE,
     ga401_not_in_optimizer.RULE,
+    ga402_stale_optimizer.RULE,
 )
 
 #: In the order in which they are asked: a cause before what follows from it, and of several
 #: reasons for one starving leaf the most particular first.
 ASKED: tuple[Rule, ...] = (
+    ga402_stale_optimizer.RULE,
     ga106_non_leaf.RULE,
     ga107_requires_grad_missing.RULE,
     ga104_frozen_parameter.RULE,

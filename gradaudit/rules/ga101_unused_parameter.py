@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from gradaudit.rules.case import Case
+from gradaudit.rules.reads import read_links
 from gradaudit.rules.rule import ARRIVAL, Link, Rule, Verdict
 from gradaudit.rules.words import does, several
 
@@ -64,6 +65,7 @@ def check(case: Case) -> Iterator[Verdict]:
                     "stepped here without a gradient",
                     next(filter(None, map(case.step_site, sorted(leaves))), None),
                 ),
+                *read_links(case, leaves),
             ),
             span=case.everything(),
         )

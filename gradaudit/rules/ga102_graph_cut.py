@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from gradaudit.model.events import Severed
-from gradaudit.model.sites import Site
+from gradaudit.model.findings import Span
 from gradaudit.rules.case import Case
+from gradaudit.rules.cuts import expression, help_for, place, why
+from gradaudit.rules.reads import read_links
 from gradaudit.rules.rule import ARRIVAL, Link, Rule, Verdict
 from gradaudit.rules.words import does, quoted, several
 
@@ -39,56 +41,52 @@ frozen parameters or such as no optimizer has.
 - PyTorch notes: Autograd mechanics, "Locally disabling gradient computation"
 """
 
-_WHY = {
-    "detach": "takes the value out of the graph",
-    "grad-mode": "ran while gradients were switched off",
-    "export": "hands the value to Python, where the graph cannot follow",
-    "non-differentiable": "has no derivative",
-    "blocked": "passes no gradient on",
-}
-
-_HELP = {
-    "detach": "Remove it on the way to the loss. If these parameters are meant to stay as they "
-    "are, freeze them and leave them out of the optimizer.",
-    "grad-mode": "Run this part with gradients enabled while training. If these parameters are "
-    "meant to stay as they are, freeze them and leave them out of the optimizer.",
-    "export": "Compute the loss with torch operations all the way from the parameters.",
-    "non-differentiable": "Replace it on the way to the loss by something differentiable (a soft "
-    "version, a straight-through estimator, a score-function estimator).",
-    "blocked": "Return a gradient for this input from the function's backward.",
-}
-
 
 def check(case: Case) -> Iterator[Verdict]:
     """Starving leaves that a backward's root was made from, but not by the graph."""
-    severed = [leaf for leaf in case.starving() if case.evidence(leaf).severed]
-    for _, leaves in case.grouped(severed, lambda leaf: _place(case.evidence(leaf).severed[0])):
-        cut = case.evidence(min(leaves)).severed[0]
+    severed = {leaf: cut for leaf in case.starving() if (cut := _telling(case, leaf)) is not None}
+    for _, leaves in case.grouped(severed, lambda leaf: place(severed[leaf])):
+        cut = severed[min(leaves)]
         count = len(leaves)
-        text = quoted(_text(cut), f"`{cut.operation}`")
+        text = quoted(expression(place(cut)), f"`{cut.operation}`")
         yield Verdict(
             f"{several(count, 'parameter')} {does(count, 'gets', 'get')} no gradient: "
-            f"{text} {_WHY[cut.kind]}",
-            _HELP[cut.kind],
-            _place(cut),
+            f"{text} {why(cut)}",
+            help_for(cut),
+            place(cut),
             leaves,
-            chain=tuple(_chain(cut)),
+            chain=(*_chain(cut), *read_links(case, leaves)),
             span=case.everything(),
+        )
+    yield from _since(case)
+
+
+def _since(case: Case) -> Iterator[Verdict]:
+    """Leaves that were fed until an operation began to cut them off, for good."""
+    late = {leaf: cut for leaf in case.recording.leaves if (cut := case.cut_for_good(leaf))}
+    for _, leaves in case.grouped(late, lambda leaf: place(late[leaf])):
+        cut, life = late[min(leaves)], case.life(min(leaves))
+        text = quoted(expression(place(cut)), f"`{cut.operation}`")
+        yield Verdict(
+            f"{several(len(leaves), 'parameter')} {does(len(leaves), 'gets', 'get')} no gradient "
+            f"any more since iteration {life.deposited.last + 1}: {text} {why(cut)}",
+            help_for(cut),
+            place(cut),
+            leaves,
+            severity="warning",
+            chain=(
+                Link("it was last reached by this backward", life.deposited.main_site()),
+                *_chain(cut),
+                *read_links(case, leaves),
+            ),
+            span=Span(life.deposited.last + 1, case.everything().last, life.hungry),
         )
 
 
-def _place(cut: Severed) -> Site:
-    return cut.switch if cut.kind == "grad-mode" and cut.switch is not None else cut.site
-
-
-def _text(cut: Severed) -> str | None:
-    """The expression that cut, from its columns; None where Python does not know them."""
-    where = _place(cut).location
-    if where.source is None or where.column is None or where.end_column is None:
-        return None
-    if where.end_line not in (None, where.line):
-        return None
-    return where.source[where.column - 1 : where.end_column - 1]
+def _telling(case: Case, leaf: int) -> Severed | None:
+    """The cut to tell: the first that is certain."""
+    cuts = case.evidence(leaf).severed
+    return next((cut for cut in cuts if not cut.guessed), cuts[0] if cuts else None)
 
 
 def _chain(cut: Severed) -> Iterator[Link]:
@@ -98,7 +96,7 @@ def _chain(cut: Severed) -> Iterator[Link]:
         yield Link("gradients are switched off here", cut.switch)
         yield Link(f"so the result of `{cut.operation}` is not in the graph", cut.site)
     else:
-        yield Link(f"`{cut.operation}` {_WHY[cut.kind]}", cut.site)
+        yield Link(f"`{cut.operation}` {why(cut)}", cut.site)
     yield Link("the loss that is backpropagated here does not lead back to it", cut.backward)
 
 

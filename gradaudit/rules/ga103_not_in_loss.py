@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from gradaudit.rules.case import Case
+from gradaudit.rules.reads import read_links
 from gradaudit.rules.rule import ARRIVAL, Link, Rule, Verdict
 from gradaudit.rules.words import does, several
 
@@ -61,6 +62,7 @@ def check(case: Case) -> Iterator[Verdict]:
                     Link("backpropagated here, without it", record.site)
                     for record in list(case.ledger.backwards.values())[:2]
                 ),
+                *read_links(case, leaves),
             ),
             span=case.everything(),
         )

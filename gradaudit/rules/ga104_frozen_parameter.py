@@ -61,6 +61,11 @@ def check(case: Case) -> Iterator[Verdict]:
             "Unfreeze what is to be trained before it is used, or give the "
             "optimizer the parameters that are.",
         ),
+        (
+            _everything,
+            "error",
+            "Unfreeze what is to be trained with requires_grad_(True).",
+        ),
         (_read_by_name, "error", "Unfreeze it with requires_grad_(True) if it is to be trained."),
         (
             _own_group,
@@ -118,6 +123,16 @@ def _whole_optimizer(case: Case, leaf: int) -> tuple[str, Site | None] | None:
         if not any(case.evidence(member).requires_grad for member in record.members):
             name = case.optimizer_name(record)
             return f"`{name}` has nothing else to train", _frozen_at(case, leaf)
+    return None
+
+
+def _everything(case: Case, leaf: int) -> tuple[str, Site | None] | None:
+    """A backward failed, because nothing that its root was made from required grad."""
+    if any(evidence.requires_grad for evidence in case.ledger.evidence.values()):
+        return None
+    for record in case.ledger.backwards.values():
+        if record.hopeless and record.failed and record.grad_mode_off is None:
+            return f"`{record.root or 'a loss'}` is backpropagated", _frozen_at(case, leaf)
     return None
 
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
+from gradaudit.model.events import NoneRead
 from gradaudit.model.sites import Site
 from gradaudit.rules.case import Case
+from gradaudit.rules.reads import read_links, reason
 from gradaudit.rules.rule import ARRIVAL, Link, Rule, Verdict
 from gradaudit.rules.words import does, several
 
@@ -38,7 +40,12 @@ by hand nothing is reported.
 
 
 def check(case: Case) -> Iterator[Verdict]:
-    """Starving leaves for which no backward was called."""
+    """Starving leaves for which no backward was called, and reads that came too early or late."""
+    yield from _starving(case)
+    yield from _read_in_vain(case)
+
+
+def _starving(case: Case) -> Iterator[Verdict]:
     starving = [leaf for leaf in case.starving() if case.evidence(leaf).requires_grad]
     switched = _switched_off(case)
     if switched is not None and not case.backwards_done:
@@ -77,7 +84,6 @@ def _verdicts(
     for site, members in case.grouped(leaves, where):
         count = len(members)
         first = min(members)
-        reads = case.evidence(first).none_reads
         yield Verdict(
             f"{several(count, 'parameter')} {does(count, 'has', 'have')} no gradient: {reason}",
             help_,
@@ -88,14 +94,38 @@ def _verdicts(
                 for link in (
                     Link("the loss is computed here", case.evidence(first).loss_left),
                     Link("stepped here without a gradient", case.step_site(first)),
-                    *(
-                        Link(f"`{read.subject}.grad` is read here: None", read.site)
-                        for read in reads
-                    ),
+                    *read_links(case, members),
                 )
                 if link.site is not None
             ),
             span=case.everything(),
+        )
+
+
+def _read_in_vain(case: Case) -> Iterator[Verdict]:
+    """Gradients that are healthy, and were read at a moment at which there was none."""
+    reads: dict[tuple[Site, str], set[int]] = {}
+    told: dict[tuple[Site, str], NoneRead] = {}
+    for leaf in case.recording.leaves:
+        if leaf in case.claimed or case.never_fed(leaf):
+            continue
+        for read in case.evidence(leaf).none_reads:
+            if not read.bulk:
+                told.setdefault((read.site, read.subject), read)
+                reads.setdefault((read.site, read.subject), set()).add(leaf)
+    for key, leaves in reads.items():
+        read = told[key]
+        life = case.life(min(leaves))
+        yield Verdict(
+            f"`{read.subject}.grad` is None when it is read here: {reason(read)}",
+            "Read it between the backward and the clearing.",
+            read.site,
+            subjects=tuple(sorted(map(case.name, leaves))),
+            severity="note",
+            chain=(
+                Link("filled here", life.deposited.main_site()),
+                Link("cleared here", life.cleared.main_site()),
+            ),
         )
 
 

@@ -58,6 +58,28 @@ def check(case: Case) -> Iterator[Verdict]:
             chain=tuple(_chain(case, leaves)),
             span=case.everything(),
         )
+    if not missing and not any(
+        case.evidence(leaf).kind == "parameter" for leaf in case.ledger.evidence
+    ):
+        yield from _nothing_requires_grad(case)
+
+
+def _nothing_requires_grad(case: Case) -> Iterator[Verdict]:
+    """Backwards of what was made from plain tensors only; torch refuses them."""
+    if any(evidence.requires_grad for evidence in case.ledger.evidence.values()):
+        return
+    for record in case.ledger.backwards.values():
+        if record.hopeless and record.failed and record.grad_mode_off is None:
+            root = record.root or "the root"
+            yield Verdict(
+                f"`{root}` is backpropagated, but nothing that it was made from requires grad",
+                "Create the tensors that are to be trained with requires_grad=True, or as "
+                "nn.Parameter.",
+                record.made or record.site,
+                subjects=(root,),
+                chain=(Link("made here", record.made), Link("backpropagated here", record.site)),
+                span=case.everything(),
+            )
 
 
 def _where(case: Case, leaf: int) -> Site | None:

@@ -40,16 +40,24 @@ scripts without any optimizer are not reported.
 """
 
 
+#: How many of the same making are no accident.
+MADE_ANEW = 3
+
+
 def check(case: Case) -> Iterator[Verdict]:
     """Lives that are fed, never applied, and belong to no optimizer while others do."""
     stepping = [record for record in case.ledger.optimizers.values() if record.steps]
     trained = {leaf for record in stepping for leaf in record.members}
     if not any(case.evidence(leaf).kind == "parameter" for leaf in trained):
         return  # an input is optimised; the networks only lead to it
+    yield from _made_anew(case, stepping[0].site)
     outside = [
         leaf
         for leaf in case.recording.leaves
-        if not case.optimizers_of(leaf) and _should_be_trained(case, leaf)
+        if leaf not in case.claimed
+        and case.evidence(leaf).copy_of not in case.claimed
+        and not case.optimizers_of(leaf)
+        and _should_be_trained(case, leaf)
     ]
     built = stepping[0].site
     for site, leaves in case.grouped(outside, lambda leaf: case.facts(leaf).escaped or built):
@@ -67,6 +75,37 @@ def check(case: Case) -> Iterator[Verdict]:
             severity="error" if escaped is not None else "warning",
             chain=tuple(_chain(escaped, built, life.deposited.main_site())),
             span=life.deposited.span(),
+        )
+
+
+def _made_anew(case: Case, built: Site | None) -> Iterator[Verdict]:
+    """Parameters that a forward makes, and the next one makes again."""
+    fleeting = [
+        leaf
+        for leaf in case.recording.leaves
+        if leaf not in case.claimed
+        and case.evidence(leaf).copy_of not in case.claimed
+        and not case.optimizers_of(leaf)
+        and case.evidence(leaf).kind == "parameter"
+        and case.facts(leaf).requires_grad
+        and case.life(leaf).deposited.count == 1
+        and not case.life(leaf).applied.count
+        and not case.life(leaf).was_read.count
+    ]
+    for site, leaves in case.grouped(fleeting, lambda leaf: case.evidence(leaf).created):
+        paths = {case.facts(leaf).path for leaf in leaves}
+        if site is None or len(leaves) < MADE_ANEW * len(paths):
+            continue
+        yield Verdict(
+            f"{several(len(paths), 'parameter')} {does(len(paths), 'is', 'are')} made anew here in "
+            "every iteration: the gradients go to tensors that are thrown away",
+            "Make it once, in __init__, so that the optimizer can have it.",
+            site,
+            subjects=tuple(sorted(paths)),
+            explains=leaves,
+            severity="warning",
+            chain=tuple(_chain(None, built, case.life(min(leaves)).deposited.main_site())),
+            span=case.everything(),
         )
 
 

@@ -21,7 +21,7 @@ def judge(case: Case) -> tuple[Finding, ...]:
     findings = []
     for rule in ASKED:
         for verdict in rule.check(case):
-            case.claimed |= verdict.leaves
+            case.claimed |= verdict.leaves | verdict.explains
             findings.append(_finding(case, rule, verdict))
     findings.sort(key=lambda finding: (SEVERITIES.index(finding.severity), finding.rule))
     return tuple(findings)

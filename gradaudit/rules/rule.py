@@ -26,6 +26,7 @@ class Verdict:
     """What a check says, before it is put into words of the report.
 
     ``leaves`` are the parameters it explains: no later rule speaks of them for the same reason.
+    ``explains`` are others of which the same is true: claimed, but not named.
     ``subjects`` names what is no leaf.
     """
 
@@ -33,6 +34,7 @@ class Verdict:
     help: str
     site: Site | None
     leaves: frozenset[int] = frozenset()
+    explains: frozenset[int] = frozenset()
     subjects: tuple[str, ...] = ()
     severity: Severity | None = None
     chain: tuple[Link, ...] = ()

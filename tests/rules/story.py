@@ -46,7 +46,7 @@ class Story:
     ) -> None:
         number = self._numbers[name] = len(self._numbers)
         self._facts[number] = LeafFacts(
-            name, (), (2,), "float32", 2, requires_grad, named, alive, evaluating, escaped
+            name, (), (2,), "float32", 2, requires_grad, named, alive, evaluating, escaped, name
         )
         self.ledger.feed(
             ev.LeafSeen(number, kind, requires_grad, created or at(f"{name} = make()"))

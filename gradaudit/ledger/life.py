@@ -32,6 +32,7 @@ class Life:
         "_unread",
         "applied",
         "assigned",
+        "born",
         "cleared",
         "deposited",
         "discarded",
@@ -56,6 +57,8 @@ class Life:
         self.soiled: Site | None = None
         self.wipe: Wipe | None = None
         self.frozen = frozen
+        #: the iteration in which it became known
+        self.born = iteration
         #: steps in a row that have found nothing since something last arrived
         self.hungry = 0
         #: backwards that put something in
@@ -200,6 +203,7 @@ class Life:
     def forget_timeline(self) -> None:
         """Drop iterations that turn out not to have been any."""
         self.timeline.clear()
+        self.born = 0
 
     def _push(self, iteration: int, state: State, contributions: int) -> None:
         runs = self.timeline

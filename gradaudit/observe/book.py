@@ -32,7 +32,7 @@ _VAIN = 50
 
 @dataclass(slots=True)
 class _Called:
-    """The name of a leaf, and what its module is like; an ``early`` name is for want of a better."""
+    """The name of a leaf, and what its module is like; ``early`` for want of a better one."""
 
     name: Name
     early: bool = False

@@ -1,4 +1,8 @@
-"""The probe: the function mode and the tracer, from the first torch call to a few iterations on."""
+"""The probe: the function mode and the tracer, from the first torch call to a few iterations on.
+
+Something unheard of re-opens it: a backward from a new place, a new optimizer, a parameter that is
+newly without gradient.
+"""
 
 from __future__ import annotations
 
@@ -29,6 +33,10 @@ from gradaudit.observe.watch import Watch
 PROBE_ITERATIONS = 3
 PROBE_SECONDS = 0.25
 
+#: How often surprises may re-open the probe, and for how many iterations.
+REOPENINGS = 4
+REOPENED_ITERATIONS = 2
+
 #: How many torch calls in a row are followed while nothing is trained: data preparation, a long
 #: evaluation.  Beyond them mode and tracer rest until training goes on.
 IDLE_CALLS = 15_000
@@ -57,6 +65,9 @@ class Probe:
         self._ending = False
         self._resting = False
         self._trained_at = 0
+        self._until: int | None = None
+        self._reopenings = 0
+        self._began_at = 0
         watch.origin = self._origin
 
     # -- life ------------------------------------------------------------------------------------
@@ -65,6 +76,9 @@ class Probe:
         """Torch has just been imported: follow every call from now on."""
         self.mode.enter()
         self._watch.probing = True
+        self._patch()
+
+    def _patch(self) -> None:
         self._patches.replace(torch.autograd.Function, "apply", classmethod(self._apply()))
         self._patches.replace(torch.nn.Parameter, "__new__", staticmethod(self._new_parameter()))
         let_fused_paths_be(self._patches, self.mode, self.applied)
@@ -108,8 +122,28 @@ class Probe:
         if self.over or self._ending:
             return
         seen = self._watch.ledger.iterations
-        if seen > PROBE_ITERATIONS and self.seconds > PROBE_SECONDS:
-            self._ending = True
+        if self._until is not None:
+            self._ending = seen > self._until
+        else:
+            self._ending = seen > PROBE_ITERATIONS and self.seconds > PROBE_SECONDS
+
+    def surprised(self, frame: FrameType) -> None:
+        """Something unheard of happened: follow every call again, for a while."""
+        if not self.over or self._reopenings >= REOPENINGS or not self.mode.own_thread:
+            return
+        self._reopenings += 1
+        self._began_at = self._watch.ledger.iterations
+        self._until = self._began_at + REOPENED_ITERATIONS
+        self.over = self._ending = self._armed = self._resting = False
+        self._patch()
+        self.mode.enter()
+        self.mode.listening = self._watch.probing = True
+        self.arm(frame)
+
+    def close(self, frame: FrameType | None) -> None:
+        """The run is over: end the probe for good.  Idempotent."""
+        self._reopenings = REOPENINGS
+        self.end(frame)
 
     def safe_moment(self) -> None:
         """No call into torch is under way in this thread, so the mode may be taken off."""
@@ -126,7 +160,7 @@ class Probe:
         if self.over:
             return
         self.over = True
-        self.iterations = self._watch.ledger.iterations
+        self.iterations += self._watch.ledger.iterations - self._began_at
         self.tell_entered()
         self._watch.probing = False
         self.tracer.stop(frame)
@@ -138,6 +172,7 @@ class Probe:
 
     def stand_aside(self, why: str) -> None:
         """Something runs that a mode or tracer would disturb: no probe from here on."""
+        self._reopenings = REOPENINGS
         if not self.over:
             self._ending = True
             self.mode.listening = False

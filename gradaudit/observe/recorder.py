@@ -127,7 +127,7 @@ class Recorder:
 
     def _uninstall(self) -> None:
         self._off = True
-        self._probe.end(sys._getframe(1))
+        self._probe.close(sys._getframe(1))
         for hook in self._hooks:
             hook.remove()
         self._patches.undo()
@@ -208,6 +208,8 @@ class Recorder:
             return None
         finish: Callable[[bool], None] | None = None
         self._probe.arm(frame)
+        if accumulates and site not in self.ledger.backwards:
+            self._probe.surprised(frame)
         with self._inside("a backward"), torch._C.DisableTorchFunction():
             if accumulates:
                 self._watch.point(("backward", site))
@@ -262,6 +264,7 @@ class Recorder:
     def optimizer_built(self, optimizer: Optimizer, frame: FrameType) -> None:
         """See :class:`gradaudit.observe.optimizers.OptimizerListener`."""
         if not self._off:
+            self._probe.surprised(frame)
             with self._inside("the construction of an optimizer"):
                 known = self._optimizers.built(optimizer, frame)
                 if known.site is not None and self._watch.probing:
@@ -288,6 +291,9 @@ class Recorder:
         if not closure:
             self._step(optimizer, frame)
             self._probe.mode.paused = 1
+            if self._watch.surprised:
+                self._watch.surprised = False
+                self._probe.surprised(frame)
 
     def step_leaves(self, optimizer: Optimizer, frame: FrameType, *, closure: bool) -> None:
         """A step with a closure has applied what the closure's backwards left."""

@@ -45,6 +45,9 @@ class Watch:
         self._optimized: set[int] = set()
         self._deferred: list[Event] | None = None
         self._stepped_inside: set[int] = set()
+        self._present: dict[int, Members] = {}
+        #: whether a parameter was found without gradient that had one at the step before
+        self.surprised = False
 
     # -- telling -------------------------------------------------------------------------------
 
@@ -157,6 +160,10 @@ class Watch:
             self.gradients.look()
         holding = self.gradients.holding(members)
         present = members if len(holding) == len(members) else self.leaves.members(holding)
+        before = self._present.get(number, present)
+        if before is not present and not before <= present:
+            self.surprised = True
+        self._present[number] = present
         if self._deferred is not None:
             self._stepped_inside |= present
         self.tell(

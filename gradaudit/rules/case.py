@@ -205,5 +205,5 @@ def _family(name: str, index: re.Match[str]) -> str:
 
 
 def _by_turns(life: Life) -> bool:
-    states = {run.state for run in life.timeline}
+    states = {run.state for run in life.timeline if run.last >= life.born}
     return bool(life.deposited) and "none" in states and len(states) > 1

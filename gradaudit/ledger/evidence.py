@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from gradaudit.model.events import FreezeMisspelt, LeafKind, NoneRead, Replaced, Severed
+from gradaudit.model.events import FreezeMisspelt, LeafKind, LossLeft, NoneRead, Replaced, Severed
 from gradaudit.model.sites import Site
 
 #: How many different cuts and reads are kept for one leaf; the first are the telling ones.
@@ -29,7 +29,9 @@ class Evidence:
     replaced: Replaced | None = None
     misspelt: FreezeMisspelt | None = None
     entered: Site | None = None
-    loss_left: Site | None = None
+    entered_under: tuple[Site, ...] = ()
+    made_under: tuple[Site, ...] = ()
+    loss_left: LossLeft | None = None
     severed: list[Severed] = field(default_factory=list)
     none_reads: list[NoneRead] = field(default_factory=list)
     last_cut: tuple[int, Severed] | None = None

@@ -10,6 +10,7 @@ from gradaudit.ledger.cohorts import Cohorts
 from gradaudit.ledger.cycle import Cycle
 from gradaudit.ledger.evidence import KEPT, Evidence
 from gradaudit.ledger.life import Life
+from gradaudit.ledger.tally import SiteTally
 from gradaudit.model import events as ev
 from gradaudit.model.events import Event, Members
 from gradaudit.model.sites import Site
@@ -19,13 +20,17 @@ NOBODY: Members = frozenset()
 
 @dataclass(slots=True, eq=False)
 class OptimizerRecord:
-    """What is known of one optimizer.  ``members`` are all it ever had."""
+    """What is known of one optimizer.
+
+    ``members`` are all it ever had; ``off`` counts the steps while gradients were switched off.
+    """
 
     site: Site | None
     members: Members
     groups: tuple[Members, ...] = ()
     steps: int = 0
     step_sites: dict[Site, int] = field(default_factory=dict)
+    off: SiteTally = field(default_factory=SiteTally)
 
 
 @dataclass(slots=True, eq=False)
@@ -153,6 +158,7 @@ class Ledger:
                 event.created,
                 event.frozen_at,
                 copy_of=event.copy_of,
+                made_under=event.made_under,
             )
             self.cohorts.add(event.leaf, frozen=not event.requires_grad, iteration=self.cycle.index)
 
@@ -226,6 +232,8 @@ class Ledger:
         self._count("step", event.site)
         record = self.optimizers[event.optimizer]
         record.steps += 1
+        if event.grad_mode_off is not None:
+            record.off.add_at(self.cycle.index, event.grad_mode_off)
         record.step_sites[event.site] = record.step_sites.get(event.site, 0) + 1
         iteration = self.cycle.index
         empty = [
@@ -272,7 +280,8 @@ class Ledger:
     def _entered(self, event: ev.Entered) -> None:
         for leaf in event.members:
             known = self.evidence[leaf]
-            known.entered = known.entered or event.site
+            if known.entered is None:
+                known.entered, known.entered_under = event.site, event.under
 
     def _severed(self, event: ev.Severed) -> None:
         for leaf in event.members:
@@ -280,4 +289,4 @@ class Ledger:
 
     def _loss_left(self, event: ev.LossLeft) -> None:
         for leaf in event.members:
-            self.evidence[leaf].loss_left = event.site
+            self.evidence[leaf].loss_left = event

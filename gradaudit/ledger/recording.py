@@ -14,6 +14,7 @@ class LeafFacts:
     """What is known of a leaf besides its life.
 
     ``name`` is what the user would call it; ``named`` is False where that had to be made up.
+    ``derived`` leaves were given values computed from other leaves.
     ``path`` is the same without the number that tells leaves of equal names apart.
     ``escaped`` is where a container or a plain tensor kept it from being registered in its module.
     ``evaluating`` is whether the module that owns it was in eval mode at the end.
@@ -30,6 +31,7 @@ class LeafFacts:
     evaluating: bool = False
     escaped: Site | None = None
     path: str = ""
+    derived: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -43,6 +43,7 @@ class LeafSeen:
     """A leaf became known: where the user made it, and where it was frozen before that.
 
     ``copy_of`` is the leaf whose values it was made from, and from nothing else.
+    ``made_under`` are the calls of the user's around ``created``, the innermost first.
     """
 
     leaf: int
@@ -51,6 +52,7 @@ class LeafSeen:
     created: Site | None = None
     frozen_at: Site | None = None
     copy_of: int | None = None
+    made_under: tuple[Site, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -151,12 +153,16 @@ class ZeroGradCalled:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Stepped:
-    """An optimizer stepped: ``present`` had a ``.grad`` that is not None, ``missing`` had none."""
+    """An optimizer stepped: ``present`` had a ``.grad`` that is not None, ``missing`` had none.
+
+    ``grad_mode_off`` is where gradients had been switched off, if they still were.
+    """
 
     site: Site
     optimizer: int
     present: Members
     missing: Members
+    grad_mode_off: Site | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -189,7 +195,7 @@ class NoneRead:
     """The user's own code read a ``.grad`` that was None, and not in order to ask whether it is.
 
     ``leaf`` is None for a tensor that is not a leaf.  ``subject`` is the expression in the user's
-    code; ``origin`` is where the tensor came from.
+    code; ``origin`` is where the tensor came from, ``behind`` the leaves it was made of.
     """
 
     site: Site
@@ -199,14 +205,19 @@ class NoneRead:
     origin: Site | None
     operation: str | None = None
     bulk: bool = False
+    behind: Members = frozenset()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Entered:
-    """Leaves took part in an operation; ``site`` is the first such place."""
+    """Leaves took part in an operation; ``site`` is the first such place.
+
+    ``under`` are the calls of the user's around it, the innermost first.
+    """
 
     site: Site
     members: Members
+    under: tuple[Site, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -231,10 +242,14 @@ class Severed:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LossLeft:
-    """A scalar that could be backpropagated was computed from leaves, and it was not."""
+    """A scalar that could be backpropagated was computed from leaves, and it was not.
+
+    ``shown`` is whether the script looked at its value.
+    """
 
     site: Site
     members: Members
+    shown: bool = False
 
 
 Event: TypeAlias = (

@@ -202,6 +202,7 @@ class Book:
                 evaluating=called.evaluating if called is not None else False,
                 escaped=called.escaped if called is not None else None,
                 path=path,
+                derived=leaf.derived,
             )
         return facts
 

@@ -65,6 +65,28 @@ class GradientWatcher(Protocol):
         """``.grad`` was read."""
 
 
+class Entries:
+    """Where leaves first took part in operations: the stack of places, the innermost first."""
+
+    def __init__(self) -> None:
+        self._known: set[int] = set()
+        self._fresh: dict[int, tuple[RawSite, ...]] = {}
+
+    def __contains__(self, leaf: int) -> bool:
+        return leaf in self._known
+
+    def note(self, leaf: int, stack: tuple[RawSite, ...]) -> None:
+        """A leaf took part in an operation, for the first time."""
+        if stack:
+            self._known.add(leaf)
+            self._fresh[leaf] = stack
+
+    def take(self) -> Iterable[tuple[int, tuple[RawSite, ...]]]:
+        """Those that are new since the last time."""
+        fresh, self._fresh = self._fresh, {}
+        return fresh.items()
+
+
 class Dataflow:
     """The values that are alive, each with its node.
 
@@ -80,7 +102,7 @@ class Dataflow:
         self._switch: Site | None = None
         self._losses: deque[Node] = deque(maxlen=_LOSSES)
         self._exports = Exports()
-        self.entered: dict[int, RawSite] = {}
+        self.entered = Entries()
         self.calls = 0
 
     # -- nodes -------------------------------------------------------------------------------
@@ -161,6 +183,9 @@ class Dataflow:
         kind = operation.kind
         if kind == "quiet":
             return
+        if kind == "show":
+            self.source(args[0]).shown = True
+            return
         if kind == "get":
             self._got(operation, args[0], result, frame)
         elif kind in {"set", "delete"}:
@@ -174,7 +199,7 @@ class Dataflow:
         elif kind == "foreach-in-place":
             self._foreach(operation, args, kwargs, frame)
         elif kind == "set-item":
-            self._write(operation, args[0], [args[0], *_tensors(args[1:])], frame)
+            self._write(operation, args[0], [args[0], *_tensors(args[1:])], frame, args)
         elif kind == "export":
             self._exports.note(
                 operation.name, self._raw(frame), self.source(args[0]), args[0], result
@@ -250,12 +275,14 @@ class Dataflow:
             node.gradient_of = first.gradient_of
         for parent in parents:
             parent.consumed = True
-            if node.connected and parent.leaf is not None and node.site is not None:
-                self.entered.setdefault(parent.leaf, node.site)
+            if node.connected and parent.leaf is not None and parent.leaf not in self.entered:
+                self.entered.note(parent.leaf, self._sites.raw_stack(frame))
         if node.connected:
             if is_leaf(output):  # re-made with requires_grad=True: a leaf, whatever it came from
                 leaf = self._leaves.learn(output, self._resolve(node.site))
-                leaf.copy_of = leaf.copy_of or copied_from(node)
+                leaf.derived = True
+                if node.leaf is None and operation.kind == "detach":
+                    leaf.copy_of = leaf.copy_of or copied_from(node)
                 node.leaf, node.cut = leaf.number, "detach"
                 return
             if output.numel() == 1:
@@ -263,10 +290,11 @@ class Dataflow:
         elif any(parent.connected for parent in parents):
             self._explain_cut(node, operation, frame)
 
-    def parameter_made(self, parameter: torch.Tensor, data: torch.Tensor, frame: FrameType) -> None:
-        """A tensor was made a parameter, which no function mode sees (torch 2.13)."""
-        operation = Operation("nn.Parameter", "detach")
-        self._record(operation, parameter, (self.source(data),), self._raw(frame), frame)
+    def made(
+        self, operation: Operation, source: torch.Tensor, result: torch.Tensor, frame: FrameType
+    ) -> None:
+        """A tensor was made from another, and no function mode saw it."""
+        self._record(operation, result, (self.source(source),), self._raw(frame), frame)
 
     def _explain_cut(self, node: Node, operation: Operation, frame: FrameType) -> None:
         if operation.kind == "detach" or operation.name == "data":
@@ -311,7 +339,9 @@ class Dataflow:
         elif operation.name == "requires_grad":
             self._requires_grad(tensor, frame)
         elif operation.name == "data" and len(args) > 1:
-            self._update(tensor, [self.source(args[1])], frame)
+            given = [self.source(args[1])]
+            self._update(tensor, given, frame)
+            self._given(Operation("data", "set"), tensor, given, frame)
 
     def _grad_set(
         self, tensor: torch.Tensor, value: object, frame: FrameType, *, held: bool
@@ -368,7 +398,7 @@ class Dataflow:
         target = args[0] if args else next(iter(kwargs.values()), None)
         if isinstance(target, torch.Tensor):
             others = [*_tensors(args[1:]), *_tensors(kwargs.values())]
-            self._write(operation, target, [target, *others], frame)
+            self._write(operation, target, [target, *others], frame, args)
 
     def _foreach(
         self,
@@ -391,23 +421,39 @@ class Dataflow:
         target: torch.Tensor,
         inputs: list[torch.Tensor],
         frame: FrameType,
+        handed: tuple[Any, ...] = (),
     ) -> None:
-        """``target`` was changed in place with what was computed from ``inputs``."""
+        """``target`` was changed in place with what was computed from ``inputs``.
+
+        ``handed`` are all arguments, numbers among them.
+        """
         node = self.node(target)
         leaf = self._leaves.find(target)
-        others = [self.source(tensor) for tensor in inputs[1:]]
+        others = [self.source(tensor) for tensor in inputs[1:] if tensor is not target]
         if leaf is not None and is_leaf(target):
             self._update(target, others, frame)
+            self._given(operation, target, others, frame)
         elif node is not None and node.gradient_of is not None:
             self._gradient_written(operation, node.gradient_of, target, frame)
         elif node is not None and node.shares is not None:
             self._update_leaf(self._leaves[node.shares], others, frame)
         else:
-            parents = (self.source(target), *others)
+            numbers = self._exports.among(self._raw(frame), handed) if self._exports else ()
+            parents = (self.source(target), *others, *numbers)
             base = None if node is None or node.base is None else strong(node.base)
             written = self._record(operation, target, parents, self._raw(frame), frame)
             if base is not None:
                 self._write_through(operation, base, written, others, frame)
+
+    def _given(
+        self, operation: Operation, target: torch.Tensor, others: list[Node], frame: FrameType
+    ) -> None:
+        """A leaf was given values that were computed from others; the graph knows nothing of it."""
+        if any(node.relevant and node.gradient_of is None for node in others):
+            self.source(target)
+            node = self._record(operation, target, tuple(others), self._raw(frame), frame)
+            if not node.connected:
+                node.cut = "detach"
 
     def _write_through(
         self,
@@ -451,11 +497,18 @@ class Dataflow:
         """A backward, a step, a clearing: what Python was handed before belongs to the past."""
         self._exports.clear()
 
-    def losses_left(self) -> Iterator[tuple[Site, frozenset[int]]]:
-        """Scalars that nothing was made of and no backward was called on; each told once."""
+    def counts(self) -> tuple[Node, ...]:
+        """See :meth:`gradaudit.observe.exports.Exports.take_counts`."""
+        return self._exports.take_counts()
+
+    def losses_left(self) -> Iterator[tuple[Site, frozenset[int], bool]]:
+        """Scalars that nothing was made of and no backward was called on; each told once.
+
+        With the leaves each was made from, and whether the script looked at its value.
+        """
         for node in self._losses:
             if not node.consumed and node.site is not None:
-                yield self._sites.of(node.site), leaves_of((node,))
+                yield self._sites.of(node.site), leaves_of((node,)), node.shown
         self._losses.clear()
 
     # -- custom functions --------------------------------------------------------------------
@@ -492,6 +545,8 @@ def _inputs(
         return []
     if operation.name == "copy.deepcopy":
         return [args[0]]  # the memo beside it holds everything copied before
+    if operation.name == "new_tensor":
+        return list(_tensors(args[1:]))
     return [*_tensors(args), *_tensors(kwargs.values())]
 
 

@@ -20,7 +20,9 @@ from gradaudit.observe.flow import Node
 from gradaudit.observe.sites import RawSite
 
 #: Functions that make tensors of Python's data.
-_FROM_PYTHON = frozenset({"tensor", "as_tensor", "asarray", "from_numpy", "full", "from_dlpack"})
+_FROM_PYTHON = frozenset(
+    {"tensor", "as_tensor", "asarray", "from_numpy", "full", "from_dlpack", "new_tensor"}
+)
 
 #: The functions of torch that take a tensor's memory to pickle it, and make the tensor to which
 #: unpickled memory is given: the rest of pickling no function mode sees (torch 2.13).
@@ -28,6 +30,9 @@ _PICKLES, _UNPICKLES = "_reduce_ex_internal", "_rebuild_tensor"
 
 #: How many exports are remembered, and how much of a list is searched for numbers among them.
 _KEPT, _LISTED = 32, 256
+
+#: How many elements of a tensor whose making went unseen are compared with exported numbers.
+_FEW = 64
 
 #: What the export of a pickled tensor is called.
 PICKLING = "pickling"
@@ -38,10 +43,10 @@ _COMMON = frozenset({0.0, 1.0})
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Export:
-    """One value handed out: a number where it is one, the whole content of a tensor otherwise."""
+    """One value handed out: as numbers, where those are few, or else as a whole."""
 
     node: Node
-    number: float | None
+    numbers: frozenset[float] | None
     pickled: bool
 
 
@@ -50,6 +55,7 @@ class Exports:
 
     def __init__(self) -> None:
         self._kept: deque[_Export] = deque(maxlen=_KEPT)
+        self._counts: deque[Node] = deque(maxlen=_KEPT)
         #: numbers that went into operations on tensors, by place: those that change are computed
         self._numbers: dict[RawSite, float] = {}
         self._computed: set[RawSite] = set()
@@ -73,11 +79,15 @@ class Exports:
 
         Only numbers are kept: an array would keep the tensor alive whose memory it shares.
         """
+        source.shown = True
         if source.relevant and not source.spent and tensor.is_floating_point():
             node = Node(operation, site, (source,), connected=False)
             node.relevant, node.cut = True, "export"
-            number = result if isinstance(result, float) else None
-            self._kept.append(_Export(node, number, operation == PICKLING))
+            if isinstance(result, int):
+                self._counts.append(_guessed(node))
+                return
+            numbers = frozenset(_listed(([result],))) or None
+            self._kept.append(_Export(node, numbers, operation == PICKLING))
 
     def pickled(
         self, frame: FrameType, site: RawSite | None, source: Node, tensor: torch.Tensor
@@ -86,6 +96,15 @@ class Exports:
         caller = frame.f_back
         if caller is not None and caller.f_code.co_name == _PICKLES:
             self.note(PICKLING, site, source, tensor, None)
+
+    def take_counts(self) -> tuple[Node, ...]:
+        """Values handed out as whole numbers since the last backward.
+
+        For an index, a length, a number of repetitions: they may have gone anywhere.
+        """
+        counts = tuple(self._counts)
+        self._counts.clear()
+        return counts
 
     def among(self, site: RawSite | None, arguments: tuple[Any, ...]) -> tuple[Node, ...]:
         """Exported numbers among the arguments of an operation on tensors.
@@ -96,8 +115,10 @@ class Exports:
         numbers = {value for value in arguments if isinstance(value, float)} - _COMMON
         if not numbers:
             return ()
-        exported = [export for export in self._kept if export.number is not None]
-        known = tuple(export.node for export in exported if export.number in numbers)
+        exported = [export for export in self._kept if export.numbers is not None]
+        known = tuple(
+            export.node for export in exported if export.numbers and export.numbers & numbers
+        )
         if known or site is None or not self._changes(site, max(numbers)):
             return known
         return tuple(_guessed(export.node) for export in exported)
@@ -120,7 +141,9 @@ class Exports:
 
     def behind(self, tensor: torch.Tensor) -> tuple[Node, ...]:
         """Exports that a tensor of Python's data, whose making went unseen, may stem from."""
-        return self._behind(tensor, frozenset(), one=tensor.numel() == 1)
+        few = 1 < tensor.numel() <= _FEW and tensor.device.type == "cpu"
+        numbers = frozenset(tensor.flatten().tolist()) if few and tensor.is_floating_point() else ()
+        return self._behind(tensor, frozenset(numbers), one=tensor.numel() == 1)
 
     def _behind(
         self, tensor: torch.Tensor, numbers: frozenset[float], *, one: bool
@@ -132,7 +155,7 @@ class Exports:
         return tuple(
             export.node
             for export in self._kept
-            if not export.pickled and (one or export.number is None or export.number in numbers)
+            if not export.pickled and (one or not export.numbers or export.numbers & numbers)
         )
 
 

@@ -26,7 +26,7 @@ class Node:
     written into the other.  ``switch`` is where grad mode was off when it was made.  ``spent``
     values were backpropagated.  ``relevant`` values come from leaves
     or gradients; of the others only their origin is kept.  ``guessed`` nodes may not belong where
-    they are.
+    they are.  The script has looked at the value of ``shown`` ones.
     """
 
     __slots__ = (
@@ -41,6 +41,7 @@ class Node:
         "parents",
         "relevant",
         "shares",
+        "shown",
         "site",
         "spent",
         "switch",
@@ -63,6 +64,7 @@ class Node:
         self.base: weakref.ref[Any] | None = None
         self.spent = False
         self.guessed = False
+        self.shown = False
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -20,6 +20,8 @@ class Leaf:
     """A parameter of a module, or any other leaf.
 
     ``owner`` is the module it was registered in and ``attribute`` the name it has there.
+    ``made_under`` are the calls of the user's around its creation, the innermost first; ``derived``
+    is whether it was given values computed from other leaves.
     ``copy_of`` is the leaf whose values it was given when it was made; ``replaced`` tells what
     has taken its place in its module.
     ``told`` says whether the ledger has heard of it: only leaves that something happens to are
@@ -39,6 +41,8 @@ class Leaf:
     told: bool = False
     frozen_at: Site | None = None
     copy_of: int | None = None
+    derived: bool = False
+    made_under: tuple[Site, ...] = ()
     replaced: Replaced | None = None
 
 
@@ -132,6 +136,7 @@ class Leaves:
                     leaf.created,
                     leaf.frozen_at,
                     leaf.copy_of,
+                    leaf.made_under,
                 )
             )
             if leaf.replaced is not None:

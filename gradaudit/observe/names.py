@@ -136,9 +136,10 @@ class _Search:
             self._found.modules.setdefault(id(part), (full, part))
             self._seen.add(id(part))
             self._kept.append(part)
-            for attribute, parameter in part.__dict__.get("_parameters", {}).items():
-                if parameter is not None:
-                    self._parameter(here, f"{full}.{attribute}", parameter, part, escape)
+            for registered in ("_parameters", "_buffers"):
+                for attribute, tensor in part.__dict__.get(registered, {}).items():
+                    if tensor is not None:
+                        self._parameter(here, f"{full}.{attribute}", tensor, part, escape)
             if depth < _DEPTH:
                 for attribute, value in list(part.__dict__.items()):
                     if attribute not in _PLAIN_ATTRIBUTES and not _is(value, _OPAQUE):

@@ -21,6 +21,7 @@ Kind = Literal[
     "requires-grad",  # requires_grad_()
     "storage",  # hands out the memory
     "grad-mode",  # the global switch
+    "show",  # puts the value into words, or asks it for a yes or no
     "quiet",  # nothing to see: backward, printing, hooks
 ]
 
@@ -92,11 +93,7 @@ _QUIET = frozenset(
         "register_hook",
         "register_post_accumulate_grad_hook",
         "retain_grad",
-        "__repr__",
-        "__format__",
-        "__str__",
         "__len__",
-        "__bool__",
         "__hash__",
         "__contains__",
         "size",
@@ -117,6 +114,7 @@ _QUIET = frozenset(
         "has_torch_function",
     }
 )
+_SHOW = frozenset({"__repr__", "__format__", "__str__", "__bool__"})
 _IN_PLACE_OPERATORS = frozenset(
     {
         "__iadd__",
@@ -177,6 +175,8 @@ def _kind(name: str, function: Callable[..., Any]) -> Kind:
         return "in-place"
     if name in _QUIET:
         return "quiet"
+    if name in _SHOW:
+        return "show"
     if name in _LIKE and name != "new_tensor":
         return "like"
     if name in _DETACH:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+_INHERITED = object()
+
 
 class Patches:
     """Replaced attributes; each is put back only where ours is still in place."""
@@ -16,10 +18,19 @@ class Patches:
         self._done.append((owner, name, vars(owner)[name], new))
         setattr(owner, name, new)
 
+    def add(self, owner: object, name: str, new: Any) -> None:
+        """Give ``owner`` an attribute that it only inherits."""
+        self._done.append((owner, name, _INHERITED, new))
+        setattr(owner, name, new)
+
     def undo(self) -> None:
         """Give everything back, the last replaced first."""
         for owner, name, old, new in reversed(self._done):
-            if vars(owner).get(name) is new:  # somebody else's wrapper around ours stays
+            if vars(owner).get(name) is not new:
+                continue  # somebody else's wrapper around ours stays
+            if old is _INHERITED:
+                delattr(owner, name)
+            else:
                 setattr(owner, name, old)
         self._done.clear()
 

@@ -6,7 +6,6 @@ newly without gradient.
 
 from __future__ import annotations
 
-import functools
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -23,9 +22,11 @@ from gradaudit.observe.flow import Ancestry, Node, ancestry, leaves_of
 from gradaudit.observe.function_mode import CallMode
 from gradaudit.observe.fused import let_fused_paths_be
 from gradaudit.observe.grad_mode import enclosing_switch
-from gradaudit.observe.patches import Patches, without_this_frame
-from gradaudit.observe.sites import SiteBook
+from gradaudit.observe.operations import Operation
+from gradaudit.observe.patches import Patches
+from gradaudit.observe.sites import RawSite, SiteBook
 from gradaudit.observe.tracer import LoopTracer
+from gradaudit.observe.unseen import watch_unseen
 from gradaudit.observe.watch import Watch
 
 #: How many iterations are probed, and how long a cheap script is probed beyond them (seconds of
@@ -69,6 +70,7 @@ class Probe:
         self._reopenings = 0
         self._began_at = 0
         watch.origin = self._origin
+        watch.made_of = self._made_of
 
     # -- life ------------------------------------------------------------------------------------
 
@@ -79,8 +81,7 @@ class Probe:
         self._patch()
 
     def _patch(self) -> None:
-        self._patches.replace(torch.autograd.Function, "apply", classmethod(self._apply()))
-        self._patches.replace(torch.nn.Parameter, "__new__", staticmethod(self._new_parameter()))
+        watch_unseen(self._patches, self)
         let_fused_paths_be(self._patches, self.mode, self.applied)
 
     def arm(self, frame: FrameType) -> None:
@@ -196,24 +197,24 @@ class Probe:
 
     def tell_entered(self) -> None:
         """Which leaves took part in operations, since the last time."""
-        by_site: dict[Site, set[int]] = {}
-        for leaf, raw in self.dataflow.entered.items():
-            by_site.setdefault(self._sites.of(raw), set()).add(leaf)
-        self.dataflow.entered.clear()
-        for site, leaves in by_site.items():
-            self._watch.tell(ev.Entered(site, self._told(leaves)))
+        by_stack: dict[tuple[RawSite, ...], set[int]] = {}
+        for leaf, stack in self.dataflow.entered.take():
+            by_stack.setdefault(stack, set()).add(leaf)
+        for stack, leaves in by_stack.items():
+            site, *under = map(self._sites.of, stack)
+            self._watch.tell(ev.Entered(site, self._told(leaves), tuple(under)))
 
     def tell_losses_left(self) -> None:
         """Which scalars could have been backpropagated and were not."""
-        for site, leaves in self.dataflow.losses_left():
-            self._watch.tell(ev.LossLeft(site, self._told(leaves)))
+        for site, leaves, shown in self.dataflow.losses_left():
+            self._watch.tell(ev.LossLeft(site, self._told(leaves), shown))
 
     def backward_begins(self, roots: Iterable[torch.Tensor]) -> Ancestry:
         """What the roots of a backward were made from."""
         nodes = [self._root(root) for root in roots]
         for node in nodes:
             node.spent = True
-        return ancestry(nodes)
+        return ancestry([*nodes, *self.dataflow.counts()])
 
     def _root(self, tensor: torch.Tensor) -> Node:
         return self.dataflow.source(tensor)
@@ -264,37 +265,9 @@ class Probe:
             return None, None
         return self._sites.of(node.site), node.operation
 
-    def _apply(self) -> Callable[..., Any]:
-        """``autograd.Function.apply``, which no function mode sees (torch 2.13), told of."""
-        original = torch.autograd.Function.apply.__func__  # type: ignore[attr-defined]
-        probe = self
-
-        def apply(cls: type, *args: Any, **kwargs: Any) -> Any:
-            try:
-                result = original(cls, *args, **kwargs)
-            except BaseException as error:
-                without_this_frame(error)
-                raise
-            probe.applied(f"{cls.__name__}.apply", args, result, sys._getframe(1))
-            return result
-
-        return apply
-
-    def _new_parameter(self) -> Callable[..., Any]:
-        original = torch.nn.Parameter.__new__
-        probe = self
-
-        @functools.wraps(original)
-        def new(cls: type, *args: Any, **kwargs: Any) -> Any:
-            parameter: torch.Tensor = original(cls, *args, **kwargs)
-            data = args[0] if args else kwargs.get("data")
-            if isinstance(data, torch.Tensor) and probe.following:
-                frame = sys._getframe(1)
-                with probe.guarded("parameters"), torch._C.DisableTorchFunction():
-                    probe.dataflow.parameter_made(parameter, data, frame)
-            return parameter
-
-        return new
+    def _made_of(self, tensor: torch.Tensor) -> Members:
+        node = self.dataflow.node(tensor)
+        return self._told(() if node is None else leaves_of((node,)))
 
     @property
     def following(self) -> bool:
@@ -305,11 +278,19 @@ class Probe:
     def applied(self, name: str, args: tuple[Any, ...], result: object, frame: FrameType) -> None:
         """An autograd Function was applied, or a fused module: one operation, whatever is in it."""
         if self.following:
-            with self.guarded("custom autograd functions"), torch._C.DisableTorchFunction():
+            with self._guarded("custom autograd functions"), torch._C.DisableTorchFunction():
                 self.dataflow.applied(name, args, result, frame)
 
+    def made(
+        self, operation: Operation, source: torch.Tensor, result: torch.Tensor, frame: FrameType
+    ) -> None:
+        """See :class:`gradaudit.observe.unseen.UnseenListener`."""
+        if self.following:
+            with self._guarded("tensors made from others"), torch._C.DisableTorchFunction():
+                self.dataflow.made(operation, source, result, frame)
+
     @contextmanager
-    def guarded(self, what: str) -> Iterator[None]:
+    def _guarded(self, what: str) -> Iterator[None]:
         """Whatever breaks in here becomes a gap."""
         try:
             yield

@@ -320,7 +320,8 @@ class Recorder:
                 self._book.look(frame)
                 self._probe.tell_entered()
                 self._probe.tell_losses_left()
-            self._watch.step(site, known.number, known.members)
+            grad_mode_off = None if torch.is_grad_enabled() else self._probe.switch(frame)
+            self._watch.step(site, known.number, known.members, grad_mode_off)
 
     def zero_grad_enters(
         self, owner: Optimizer | torch.nn.Module, frame: FrameType, *, to_none: bool
@@ -366,7 +367,10 @@ class Recorder:
             leaves = self._watch.leaves
             site = self._sites.here(frame)
             leaf = leaves.learn(parameter, site)
-            leaf.owner, leaf.attribute = leaf.owner or type(module).__name__, name
+            if leaf.owner is None:
+                leaf.owner, leaf.attribute = type(module).__name__, name
+                stack = self._sites.raw_stack(frame)
+                leaf.made_under = tuple(map(self._sites.of, stack[1:]))
             for old, _ in replaced(module, name, parameter):
                 before = leaves.find(old)
                 if before is not None:

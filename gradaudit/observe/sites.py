@@ -8,6 +8,7 @@ import site as site_module
 import sys
 import sysconfig
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 from types import CodeType, FrameType
 
@@ -18,6 +19,9 @@ from gradaudit.observe.source import SourceBook, Text
 
 #: The name of a frame through which torch is called on behalf of the user's line.
 TRAMPOLINE = "<gradaudit>"
+
+#: How many calls around a place are remembered.
+_STACK = 12
 
 #: A place not looked up yet: a code object and the index of its instruction.
 RawSite = tuple[CodeType, int]
@@ -109,6 +113,11 @@ class SiteBook:
             yield frame
             frame = frame.f_back
 
+    def raw_stack(self, frame: FrameType | None) -> tuple[RawSite, ...]:
+        """The places of the user's on the stack, the innermost first, as far as they matter."""
+        frames = islice(self.user_frames(frame), _STACK)
+        return tuple((user.f_code, user.f_lasti) for user in frames)
+
     def release_locals(self, frame: FrameType | None) -> None:
         """Let go of the copies of local variables that looking at frames has left in them.
 
@@ -189,6 +198,12 @@ class SiteBook:
         """The variable that the statement at a site assigns to, if it is a simple one."""
         path = os.path.join(self._cwd, site.location.path)
         return self.sources[path].assigned_name(site.location.line)
+
+    def binding(self, name: str, read: Site) -> Site | None:
+        """Where a variable was given the value that a read finds in it, judging by the text."""
+        path = os.path.join(self._cwd, read.location.path)
+        text = self.sources[path].binding(name, read.location.line)
+        return None if text is None else self.at(path, text, read.location.function)
 
     def _keep(self, code: CodeType) -> None:
         self._codes[id(code)] = code

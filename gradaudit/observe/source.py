@@ -150,6 +150,21 @@ class SourceFile:
                     return ast.unparse(target)
         return None
 
+    def binding(self, name: str, line: int) -> Text | None:
+        """The last plain assignment to a variable before a line, in the same function."""
+        inside = [start for start, end in self._functions if start <= line <= end]
+        top = max(inside, default=0)
+        found: ast.Assign | None = None
+        for node in ast.walk(self.tree):
+            if (
+                isinstance(node, ast.Assign)
+                and top <= node.lineno < line
+                and any(isinstance(each, ast.Name) and each.id == name for each in node.targets)
+                and (found is None or node.lineno > found.lineno)
+            ):
+                found = node
+        return None if found is None else _span(found.value)
+
     def asks_for_none(self, read: ast.Attribute) -> bool:
         """Whether an expression is only asked whether it is None (or true)."""
         for node in ast.walk(self.tree):

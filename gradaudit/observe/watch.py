@@ -35,6 +35,8 @@ class Watch:
         self.probing = False
         self.deeds = Deeds(self.leaves.members)
         #: tells the dataflow's node of a tensor that is no leaf: (where made, by what)
+        #: tells the leaves that a tensor was made of
+        self.made_of: Callable[[torch.Tensor], Iterable[int]] = lambda _: ()
         self.origin: Callable[[torch.Tensor], tuple[Site | None, str | None]] = lambda _: (
             None,
             None,
@@ -154,7 +156,9 @@ class Watch:
 
     # -- optimizers ------------------------------------------------------------------------------
 
-    def step(self, site: Site, number: int, members: Members) -> None:
+    def step(
+        self, site: Site, number: int, members: Members, grad_mode_off: Site | None = None
+    ) -> None:
         """An optimizer steps, its gradients as they are now."""
         if self._deferred is not None:  # a step from inside a backward
             self.gradients.look()
@@ -168,12 +172,13 @@ class Watch:
             self._stepped_inside |= present
         self.tell(
             self._same(
-                ("step", site, number, present, members),
+                ("step", site, number, present, members, grad_mode_off),
                 lambda: ev.Stepped(
                     site,
                     number,
                     present,
                     NOBODY if present is members else self.leaves.members(members - present),
+                    grad_mode_off,
                 ),
             )
         )
@@ -258,12 +263,14 @@ class Watch:
         origin, operation = self.origin(tensor)
         number = None
         if is_leaf(tensor):
+            origin = origin or self.sites.binding(subject, site)
             number = self.follow(tensor, origin) if leaf is None else self.follow_leaf(leaf)
         filled = number is not None and bool(self.ledger.life(number).deposited)
         reason = reason_for_none(
             tensor, backward_ran=self.ledger.backward_calls > 0, was_filled=filled
         )
-        self.tell(ev.NoneRead(site, number, subject, reason, origin, operation, bulk))
+        behind = NOBODY if number is not None else self.leaves.members(self.made_of(tensor))
+        self.tell(ev.NoneRead(site, number, subject, reason, origin, operation, bulk, behind))
 
 
 def parameters_of(group: dict[str, Any]) -> list[torch.Tensor]:

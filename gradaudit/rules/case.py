@@ -11,14 +11,27 @@ from gradaudit.ledger.ledger import Ledger, OptimizerRecord
 from gradaudit.ledger.life import Life
 from gradaudit.ledger.recording import LeafFacts, Recording
 from gradaudit.model.events import Severed
-from gradaudit.model.findings import Span
+from gradaudit.model.findings import Severity, Span
 from gradaudit.model.sites import Site
+
+#: Files of torch itself.
+_TORCH = re.compile(r"[/\\]torch[/\\]")
 
 #: The index of one among many of a kind: ``experts.3.weight``, ``layers[3].weight``.
 _INDEX = re.compile(r"(?<=\.)\d+(?=\.)|(?<=\[)\d+(?=\])")
 
 #: How many steps in a row must find nothing for a gradient to be gone for good.
 FOR_GOOD = 5
+
+
+def created_stack(evidence: Evidence) -> tuple[Site, ...]:
+    """The calls of the user's in which a leaf was made, the innermost first."""
+    return () if evidence.created is None else (evidence.created, *evidence.made_under)
+
+
+def entered_stack(evidence: Evidence) -> tuple[Site, ...]:
+    """The calls of the user's in which a leaf was first used, the innermost first."""
+    return () if evidence.entered is None else (evidence.entered, *evidence.entered_under)
 
 
 class Case:
@@ -62,6 +75,32 @@ class Case:
             groups.setdefault(place, (site, set()))[1].add(leaf)
         for site, members in groups.values():
             yield site, frozenset(members)
+
+    def gathered(
+        self, leaves: Iterable[int], stack: Callable[[Evidence], tuple[Site, ...]]
+    ) -> Iterator[tuple[Site | None, frozenset[int]]]:
+        """Leaves by the call under which all leaves share their fate.
+
+        ``stack`` are the places of the user's at which something happened to a leaf, the innermost
+        first: a module whose parameters are all unused was made by one call, or called by one.
+        """
+        fated = set(leaves)
+        under: dict[Site, set[int]] = {}
+        for leaf, evidence in self.ledger.evidence.items():
+            if leaf in self.recording.leaves:
+                for site in stack(evidence):
+                    under.setdefault(site, set()).add(leaf)
+        chosen: dict[int, Site] = {}
+        for leaf in fated:
+            places = stack(self.evidence(leaf))
+            best = places[0] if places else None
+            size = 0
+            for site in places:
+                if under[site] <= fated and len(under[site]) > size:
+                    best, size = site, len(under[site])
+            if best is not None:
+                chosen[leaf] = best
+        return self.grouped(fated, chosen.get)
 
     def everything(self) -> Span:
         """The whole run, for what was so from its first iteration to its last."""
@@ -119,6 +158,8 @@ class Case:
 
         What its module was given instead, a lasting copy of it, or what goes by its name.
         """
+        if self.life(leaf).assigned:
+            return None  # the copy computes its gradients for it
         replaced = self.evidence(leaf).replaced
         candidates = [] if replaced is None or replaced.heir is None else [replaced.heir]
         candidates += self._copies.get(leaf, ())
@@ -164,6 +205,7 @@ class Case:
             for leaf in self.ledger.evidence
             if leaf not in self.claimed
             and leaf in self.recording.leaves
+            and self.facts(leaf).numel
             and self.never_fed(leaf)
             and self.wanted(leaf)
             and not self.idle_by_turns(leaf)
@@ -178,6 +220,24 @@ class Case:
         if iteration <= life.deposited.last or life.hungry < FOR_GOOD or self.idle_by_turns(leaf):
             return None
         return cut
+
+    def part_of_a_library(self, leaves: Iterable[int]) -> Severity | None:
+        """A note, where a library's model has parts that this script has no use for.
+
+        The pooler of a language model that is tuned to tag tokens, say: the rest of what the same
+        line of the user's made is trained.
+        """
+        for leaf in leaves:
+            created = self.evidence(leaf).created
+            if created is None or created.library is None or _TORCH.search(created.library.path):
+                return None
+            if not any(
+                self.life(other).deposited and evidence.created is created
+                for other, evidence in self.ledger.evidence.items()
+                if other in self.recording.leaves
+            ):
+                return None
+        return "note"
 
     @cached_property
     def _families(self) -> dict[str, list[int]]:

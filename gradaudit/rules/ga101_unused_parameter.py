@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from gradaudit.rules.case import Case
+from gradaudit.rules.case import Case, created_stack
 from gradaudit.rules.reads import read_links
 from gradaudit.rules.rule import ARRIVAL, Link, Rule, Verdict
 from gradaudit.rules.words import does, several
@@ -51,7 +51,7 @@ def check(case: Case) -> Iterator[Verdict]:
         for leaf in case.starving()
         if case.evidence(leaf).requires_grad and case.evidence(leaf).entered is None
     ]
-    for site, leaves in case.grouped(unused, lambda leaf: case.evidence(leaf).created):
+    for site, leaves in case.gathered(unused, created_stack):
         count = len(leaves)
         yield Verdict(
             f"{several(count, 'parameter')} {does(count, 'was', 'were')} never used in any forward",
@@ -59,6 +59,7 @@ def check(case: Case) -> Iterator[Verdict]:
             "requires_grad_(False).",
             site,
             leaves,
+            severity=case.part_of_a_library(leaves),
             chain=(
                 Link("made here", site),
                 Link(

@@ -84,7 +84,14 @@ def _since(case: Case) -> Iterator[Verdict]:
 
 
 def _telling(case: Case, leaf: int) -> Severed | None:
-    """The cut to tell: the first that is certain."""
+    """The cut to tell: the first that is certain.
+
+    None where the value also went, uncut, into a loss that the script left and never looked at:
+    then a stop-gradient beside it is meant, and the loss is what is missing.
+    """
+    left = case.evidence(leaf).loss_left
+    if left is not None and not left.shown:
+        return None
     cuts = case.evidence(leaf).severed
     return next((cut for cut in cuts if not cut.guessed), cuts[0] if cuts else None)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from gradaudit.rules.case import Case
+from gradaudit.rules.case import Case, entered_stack
 from gradaudit.rules.reads import read_links
 from gradaudit.rules.rule import ARRIVAL, Link, Rule, Verdict
 from gradaudit.rules.words import does, several
@@ -46,7 +46,7 @@ def check(case: Case) -> Iterator[Verdict]:
         for leaf in case.starving()
         if case.evidence(leaf).requires_grad and case.evidence(leaf).entered is not None
     ]
-    for site, leaves in case.grouped(dropped, lambda leaf: case.evidence(leaf).entered):
+    for site, leaves in case.gathered(dropped, entered_stack):
         count = len(leaves)
         left = case.evidence(min(leaves)).loss_left
         yield Verdict(
@@ -55,9 +55,10 @@ def check(case: Case) -> Iterator[Verdict]:
             "Add the result to the loss that is backpropagated, or do not compute it.",
             site,
             leaves,
+            severity=case.part_of_a_library(leaves),
             chain=(
                 Link("used here", site),
-                *((Link("a loss made from it ends here", left),) if left is not None else ()),
+                *((Link("a loss made from it ends here", left.site),) if left is not None else ()),
                 *(
                     Link("backpropagated here, without it", record.site)
                     for record in list(case.ledger.backwards.values())[:2]

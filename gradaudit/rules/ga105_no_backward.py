@@ -53,7 +53,7 @@ def _starving(case: Case) -> Iterator[Verdict]:
             case,
             starving,
             lambda _: switched,
-            "gradients are switched off here, and still are when the backward is called",
+            "gradients are switched off here, and still are when it is trained",
             "Switch gradients on again before training: use `with torch.no_grad():` around what "
             "needs none.",
         )
@@ -92,7 +92,7 @@ def _verdicts(
             chain=tuple(
                 link
                 for link in (
-                    Link("the loss is computed here", case.evidence(first).loss_left),
+                    Link("the loss is computed here", _loss_left(case, first)),
                     Link("stepped here without a gradient", case.step_site(first)),
                     *read_links(case, members),
                 )
@@ -133,6 +133,11 @@ def _switched_off(case: Case) -> Site | None:
     for record in case.ledger.backwards.values():
         if record.grad_mode_off is not None and record.failed == record.count:
             return record.grad_mode_off
+    if any(record.count - record.failed for record in case.ledger.backwards.values()):
+        return None
+    stepping = [record for record in case.ledger.optimizers.values() if record.steps]
+    if stepping and all(record.off.count == record.steps for record in stepping):
+        return stepping[0].off.main_site()
     return None
 
 
@@ -141,6 +146,11 @@ def _replaced_by_autograd_grad(case: Case) -> Site | None:
         if kind == "autograd.grad":
             return site
     return None
+
+
+def _loss_left(case: Case, leaf: int) -> Site | None:
+    left = case.evidence(leaf).loss_left
+    return None if left is None else left.site
 
 
 def _lacks_backward(case: Case, leaf: int) -> bool:
@@ -160,7 +170,7 @@ def _lacks_backward(case: Case, leaf: int) -> bool:
 def _where(case: Case, leaf: int) -> Site | None:
     evidence = case.evidence(leaf)
     if evidence.loss_left is not None:
-        return evidence.loss_left
+        return evidence.loss_left.site
     step = case.step_site(leaf)
     if step is not None:
         return step

@@ -40,31 +40,51 @@ After `retain_grad()` the gradient is there, and nothing is reported.
 
 
 def check(case: Case) -> Iterator[Verdict]:
-    """Reads of tensors that are no leaves, one finding for one tensor."""
-    told: set[tuple[object, str]] = set()
+    """Reads of tensors that are no leaves, one finding for one place where they became results."""
+    groups: dict[object, list[NoneRead]] = {}
     for read in case.ledger.non_leaf_reads:
-        place = None if read.origin is None else read.origin.location
-        if read.bulk or (place, read.subject) in told:
-            continue
-        told.add((place, read.subject))
-        yield _verdict(case, read)
+        if not read.bulk:
+            where = (read.origin or read.site).location
+            groups.setdefault((where.path, where.line), []).append(read)
+    for reads in groups.values():
+        yield _verdict(case, reads)
 
 
-def _verdict(case: Case, read: NoneRead) -> Verdict:
-    operation = quoted(read.operation, "an operation")
-    given = read.reason == "given-to-optimizer"
-    how = "given to an optimizer here" if given else f"`{read.subject}.grad` is read here: None"
+def _verdict(case: Case, reads: list[NoneRead]) -> Verdict:
+    first = reads[0]
+    names = tuple(sorted({read.subject for read in reads}))
+    told = " and ".join(f"`{name}`" for name in names)
+    operation = quoted(first.operation, "an operation")
+    one = len(names) == 1
     return Verdict(
-        f"`{read.subject}` is the result of {operation}, not a leaf: its .grad is never filled",
+        f"{told} {'is the result' if one else 'are results'} of {operation}, "
+        f"not {'a leaf: its' if one else 'leaves: their'} .grad is never filled",
         "Make the leaf last: apply the operation first and requires_grad_() to its result; or call "
         "retain_grad() on it to see the gradient of an intermediate value.",
-        read.origin or read.site,
-        subjects=(read.subject,),
+        first.origin or first.site,
+        subjects=names,
+        explains=_behind(case, reads),
         chain=(
-            *((Link("it becomes a result here", read.origin),) if read.origin else ()),
-            Link(how, read.site),
+            *((Link("it becomes a result here", first.origin),) if first.origin else ()),
+            *(Link(_how(read), read.site) for read in reads[:3]),
         ),
         span=case.everything(),
+    )
+
+
+def _how(read: NoneRead) -> str:
+    if read.reason == "given-to-optimizer":
+        return "given to an optimizer here"
+    return f"`{read.subject}.grad` is read here: None"
+
+
+def _behind(case: Case, reads: list[NoneRead]) -> frozenset[int]:
+    """The leaves that were to be it, as far as nothing else has them."""
+    return frozenset(
+        leaf
+        for read in reads
+        for leaf in read.behind
+        if leaf in case.recording.leaves and not case.optimizers_of(leaf)
     )
 
 

@@ -55,7 +55,7 @@ def check(case: Case) -> Iterator[Verdict]:
         leaf
         for leaf in case.recording.leaves
         if leaf not in case.claimed
-        and case.evidence(leaf).copy_of not in case.claimed
+        and not case.facts(leaf).derived
         and not case.optimizers_of(leaf)
         and _should_be_trained(case, leaf)
     ]
@@ -84,7 +84,8 @@ def _made_anew(case: Case, built: Site | None) -> Iterator[Verdict]:
         leaf
         for leaf in case.recording.leaves
         if leaf not in case.claimed
-        and case.evidence(leaf).copy_of not in case.claimed
+        and not case.facts(leaf).derived
+        and case.facts(leaf).numel
         and not case.optimizers_of(leaf)
         and case.evidence(leaf).kind == "parameter"
         and case.facts(leaf).requires_grad

@@ -153,26 +153,28 @@ class Case:
                 named.setdefault(facts.path, []).append(leaf)
         return named
 
-    def heir(self, leaf: int) -> int | None:
+    def heirs(self, leaf: int) -> tuple[int, ...]:
         """What is trained in the place of a leaf, without being in any optimizer.
 
-        What its module was given instead, a lasting copy of it, or what goes by its name.
+        What its module was given instead, lasting copies of it, or what goes by its name.
         """
         if self.life(leaf).assigned:
-            return None  # the copy computes its gradients for it
+            return ()  # the copy computes its gradients for it
         replaced = self.evidence(leaf).replaced
         candidates = [] if replaced is None or replaced.heir is None else [replaced.heir]
         candidates += self._copies.get(leaf, ())
         if self.facts(leaf).named:
             candidates += self._namesakes.get(self.facts(leaf).path, ())
         last = self.life(leaf).deposited.last
-        for heir in candidates:
-            if heir == leaf or heir not in self.recording.leaves or self.optimizers_of(heir):
-                continue
-            fed = self.life(heir).deposited
-            if fed.count >= 2 and fed.first > last:
-                return heir
-        return None
+        return tuple(
+            heir
+            for heir in dict.fromkeys(candidates)
+            if heir != leaf
+            and heir in self.recording.leaves
+            and not self.optimizers_of(heir)
+            and self.life(heir).deposited.count >= 2
+            and self.life(heir).deposited.first > last
+        )
 
     # -- starving ------------------------------------------------------------------------------
 

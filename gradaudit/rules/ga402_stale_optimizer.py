@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from gradaudit.model.sites import Site
-from gradaudit.rules.case import Case
+from gradaudit.rules.case import Case, created_stack
 from gradaudit.rules.rule import OPTIMIZER, Link, Rule, Verdict
 from gradaudit.rules.words import does, several
 
@@ -43,16 +43,17 @@ A replaced parameter whose heir some optimizer has, and copies that nobody train
 def check(case: Case) -> Iterator[Verdict]:
     """Members of an optimizer whose heirs are fed in their place, and are in none."""
     heirs = {
-        leaf: heir
+        leaf: found
         for record in case.ledger.optimizers.values()
         if record.steps
         for leaf in record.members
-        if leaf in case.recording.leaves and (heir := case.heir(leaf)) is not None
+        if leaf in case.recording.leaves and (found := case.heirs(leaf))
     }
-    for site, leaves in case.grouped(heirs, lambda leaf: _replaced_at(case, leaf, heirs[leaf])):
+    for site, leaves in _gathered(case, heirs):
         count = len(leaves)
         first = min(leaves)
         record = case.optimizers_of(first)[0]
+        inherited = frozenset(heir for leaf in leaves for heir in heirs[leaf])
         yield Verdict(
             f"`{case.optimizer_name(record)}` still holds {several(count, 'parameter')} that "
             f"the model no longer uses: {does(count, 'it was', 'they were')} replaced here after "
@@ -60,14 +61,14 @@ def check(case: Case) -> Iterator[Verdict]:
             "Build the optimizer after the model is complete, or give it the new parameters with "
             "add_param_group().",
             site,
-            subjects=tuple(sorted(_called(case, leaf, heirs[leaf]) for leaf in leaves)),
-            explains=leaves.union(heirs[leaf] for leaf in leaves),
+            subjects=tuple(sorted(case.facts(heir).path for heir in inherited)),
+            explains=leaves | inherited,
             chain=(
                 Link("the optimizer is built here", record.site),
                 Link("replaced here", site),
                 Link(
                     "the new parameters receive gradients here",
-                    case.life(heirs[first]).deposited.main_site(),
+                    case.life(heirs[first][0]).deposited.main_site(),
                 ),
                 Link("the old ones are stepped here", case.step_site(first)),
             ),
@@ -75,17 +76,19 @@ def check(case: Case) -> Iterator[Verdict]:
         )
 
 
-def _called(case: Case, leaf: int, heir: int) -> str:
-    """A copy goes by the name of what it was made from; else the heir is where the leaf was."""
-    copied = case.evidence(heir).copy_of == leaf and case.facts(leaf).named
-    return case.facts(leaf if copied else heir).path
-
-
-def _replaced_at(case: Case, leaf: int, heir: int) -> Site | None:
-    replaced = case.evidence(leaf).replaced
-    if replaced is not None and replaced.site is not None:
-        return replaced.site
-    return case.evidence(heir).created
+def _gathered(
+    case: Case, heirs: dict[int, tuple[int, ...]]
+) -> Iterator[tuple[Site | None, frozenset[int]]]:
+    """By the line that replaced them; where none was seen, by the making of what is there now."""
+    known = {
+        leaf: replaced.site
+        for leaf in heirs
+        if (replaced := case.evidence(leaf).replaced) is not None and replaced.site is not None
+    }
+    yield from case.grouped(known, known.get)
+    owner = {heir: leaf for leaf, found in heirs.items() if leaf not in known for heir in found}
+    for site, members in case.gathered(owner, created_stack):
+        yield site, frozenset(owner[heir] for heir in members)
 
 
 RULE = Rule(

@@ -74,10 +74,9 @@ class Book:
 
     def _nameless(self) -> bool:
         """Whether something has no name that a search might find; some have none at all."""
-        wanting = sum(
-            leaf.told and (leaf.number not in self._called or self._called[leaf.number].early)
-            for leaf in self._watch.leaves.all()
-        ) + sum(known.number not in self._optimizer_names for known in self._optimizers.all)
+        wanting = len(self._watch.leaves.nameless) + sum(
+            known.number not in self._optimizer_names for known in self._optimizers.all
+        )
         if wanting != self._wanting:
             self._wanting, self._vain = wanting, 0
         self._vain += 1
@@ -99,6 +98,8 @@ class Book:
         known = self._called.get(leaf.number)
         if known is None or known.early:
             known = self._called[leaf.number] = _Called(name, early)
+        if not early:
+            self._watch.leaves.nameless.discard(leaf.number)
         if name.module is not None:
             known.evaluating = not name.module.training
             name.module = None  # nothing of the user's is kept alive

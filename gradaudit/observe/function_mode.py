@@ -42,7 +42,6 @@ class CallMode(TorchFunctionMode):
         super().__init__()
         self._followed = followed
         self.dataflow = dataflow
-        self.paused = 0
         self.listening = True
         self.seconds = 0.0
         self._fault = fault
@@ -61,7 +60,7 @@ class CallMode(TorchFunctionMode):
         if frame.f_code is handle_torch_function.__code__:
             frame = _caller(frame)  # a function written in Python hands over from inside itself
         kwargs = kwargs or {}
-        looking = self.listening and not self.paused
+        looking = self.listening
         began = perf_counter()
         held = looking and self._before(func, args)
         call = self._trampoline(frame)

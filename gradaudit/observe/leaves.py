@@ -87,6 +87,8 @@ class Leaves:
         self._all: dict[int, Leaf] = {}
         self._next = 0
         self._interned: dict[Members, Members] = {}
+        #: leaves told of for which nobody has found a name yet
+        self.nameless: set[int] = set()
 
     def find(self, tensor: torch.Tensor) -> Leaf | None:
         """The leaf this very tensor is, if it is known."""
@@ -124,6 +126,7 @@ class Leaves:
         """Make sure the ledger has heard of a leaf; its number."""
         if not leaf.told:
             leaf.told = True
+            self.nameless.add(leaf.number)
             tensor = strong(leaf.reference)
             if tensor is not None:
                 leaf.requires_grad = tensor.requires_grad

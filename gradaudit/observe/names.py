@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import sys
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
@@ -132,18 +133,18 @@ class _Search:
     ) -> Iterator[tuple[str, Any, int, tuple[type, str] | None]]:
         here: dict[int, Name] = {}
         for path, part in torch.nn.Module.named_modules(module, remove_duplicate=False):
-            full = f"{name}.{path}" if path else name
+            full = _joined(name, path) if path else name
             self._found.modules.setdefault(id(part), (full, part))
             self._seen.add(id(part))
             self._kept.append(part)
             for registered in ("_parameters", "_buffers"):
                 for attribute, tensor in part.__dict__.get(registered, {}).items():
                     if tensor is not None:
-                        self._parameter(here, f"{full}.{attribute}", tensor, part, escape)
+                        self._parameter(here, _joined(full, attribute), tensor, part, escape)
             if depth < _DEPTH:
                 for attribute, value in list(part.__dict__.items()):
                     if attribute not in _PLAIN_ATTRIBUTES and not _is(value, _OPAQUE):
-                        yield f"{full}.{attribute}", value, depth + 1, (type(part), attribute)
+                        yield _joined(full, attribute), value, depth + 1, (type(part), attribute)
         for key, named in here.items():
             self._found.tensors.setdefault(key, named)
 
@@ -184,6 +185,19 @@ def _inside(name: str, value: object) -> Iterator[tuple[str, Any]]:
     except (AttributeError, TypeError):  # slots, C types, a hostile descriptor
         return
     if type(attributes) is dict:
+        library = _of_a_library(type(value).__module__)
         for attribute, item in list(attributes.items())[:_WIDTH]:
             if isinstance(attribute, str):
-                yield f"{name}.{attribute}", item
+                hidden = library and attribute.startswith("_")
+                yield "" if hidden else _joined(name, attribute), item
+
+
+def _joined(name: str, attribute: str) -> str:
+    """A path; behind the private attribute of a library's object it begins anew."""
+    return f"{name}.{attribute}" if name else attribute
+
+
+@functools.cache
+def _of_a_library(module: str) -> bool:
+    path = getattr(sys.modules.get(module), "__file__", None)
+    return path is None or "site-packages" in path or "dist-packages" in path

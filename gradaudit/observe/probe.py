@@ -66,6 +66,8 @@ class Probe:
         self._ending = False
         self._resting = False
         self._trained_at = 0
+        self._pauses = 0
+        self._left = False
         self._until: int | None = None
         self._reopenings = 0
         self._began_at = 0
@@ -84,12 +86,18 @@ class Probe:
         watch_unseen(self._patches, self)
         let_fused_paths_be(self._patches, self.mode, self.applied)
 
-    def arm(self, frame: FrameType) -> None:
-        """Training begins, or goes on: count the passes of loops from now on."""
+    def arm(self, frame: FrameType, *, outermost: bool = False) -> None:
+        """Training begins, or goes on: count the passes of loops from now on.
+
+        ``outermost`` is for what never happens while a pause is meant.
+        """
         if self.over or not self.mode.own_thread:
             return
         self._trained_at = self.dataflow.calls
         self.dataflow.trained()
+        if outermost and self._pauses:  # a step has raised, and nobody said that it was over
+            self._pauses = 0
+            self._return()
         if self._resting:
             self._resting = False
             self.mode.enter()
@@ -99,6 +107,24 @@ class Probe:
         self._armed = True
         if not self.tracer.start(frame):
             self._gap("passes of loops", "another tracer owns sys.settrace; they were not counted")
+
+    def pause(self) -> None:
+        """Torch's own code is about to run at length, and everything about it is known."""
+        self._pauses += 1
+        if self.mode.own_thread and self.mode.entered:
+            self._left = True
+            self.mode.leave()
+
+    def go_on(self) -> None:
+        """It has run."""
+        self._pauses = max(self._pauses - 1, 0)
+        if not self._pauses:
+            self._return()
+
+    def _return(self) -> None:
+        if self._left:
+            self._left = False
+            self.mode.enter()
 
     def _followed(self, frame: FrameType) -> None:
         """One more call was followed: a rest, if nothing has been trained for long."""
@@ -167,6 +193,7 @@ class Probe:
         self.tracer.stop(frame)
         if self.mode.own_thread:
             self.mode.leave()
+        self._left = False
         self.mode.listening = False
         self._patches.undo()
         self.dataflow.forget()
@@ -273,7 +300,7 @@ class Probe:
     def following(self) -> bool:
         """Whether what happens in this thread right now is part of the dataflow."""
         mode = self.mode
-        return not self.over and mode.listening and not mode.paused and mode.own_thread
+        return not self.over and mode.listening and not self._pauses and mode.own_thread
 
     def applied(self, name: str, args: tuple[Any, ...], result: object, frame: FrameType) -> None:
         """An autograd Function was applied, or a fused module: one operation, whatever is in it."""

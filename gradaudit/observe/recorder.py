@@ -207,7 +207,7 @@ class Recorder:
             self._gap("a backward", "no line of the user's own code was on the stack")
             return None
         finish: Callable[[bool], None] | None = None
-        self._probe.arm(frame)
+        self._probe.arm(frame, outermost=True)
         if accumulates and site not in self.ledger.backwards:
             self._probe.surprised(frame)
         with self._inside("a backward"), torch._C.DisableTorchFunction():
@@ -290,10 +290,10 @@ class Recorder:
         self._release(frame)
         if not closure:
             self._step(optimizer, frame)
-            self._probe.mode.paused = 1
             if self._watch.surprised:
                 self._watch.surprised = False
                 self._probe.surprised(frame)
+            self._probe.pause()
 
     def step_leaves(self, optimizer: Optimizer, frame: FrameType, *, closure: bool) -> None:
         """A step with a closure has applied what the closure's backwards left."""
@@ -302,7 +302,7 @@ class Recorder:
         if closure:
             self._step(optimizer, frame)
         else:
-            self._probe.mode.paused = 0
+            self._probe.go_on()
         if not self._depth:
             self._probe.safe_moment()
 
@@ -344,10 +344,10 @@ class Recorder:
             self._watch.point(("clear", site, targets))
             self._check_limits(("clear", site, targets))
             held = self._watch.gradients.holding(targets)
-            paused, self._probe.mode.paused = self._probe.mode.paused, 1
+            self._probe.pause()
 
             def done() -> None:
-                self._probe.mode.paused = paused
+                self._probe.go_on()
                 with self._inside("zero_grad"), torch._C.DisableTorchFunction():
                     self._watch.zero_grad_ends(site, targets, held, to_none=to_none)
                 if not self._depth:

@@ -17,7 +17,7 @@ class Evidence:
 
     ``frozen_at`` is where requires_grad was last switched off; ``copy_of`` the leaf whose values
     it was made from; ``replaced`` what took its place in its module.  ``last_cut`` is the cut seen
-    last, and in which iteration.
+    last, and in which iteration; ``times`` is how often each was seen.
     """
 
     kind: LeafKind
@@ -33,13 +33,20 @@ class Evidence:
     made_under: tuple[Site, ...] = ()
     loss_left: LossLeft | None = None
     severed: list[Severed] = field(default_factory=list)
+    times: dict[Site, int] = field(default_factory=dict)
     none_reads: list[NoneRead] = field(default_factory=list)
     last_cut: tuple[int, Severed] | None = None
 
     def sever(self, cut: Severed, iteration: int) -> None:
         """Keep a cut, unless the same place is known already."""
         self.last_cut = (iteration, cut)
-        if len(self.severed) < KEPT and all(cut.site is not known.site for known in self.severed):
+        self.times[cut.site] = self.times.get(cut.site, 0) + 1
+        for index, known in enumerate(self.severed):
+            if known.site is cut.site:
+                if known.guessed and not cut.guessed:
+                    self.severed[index] = cut
+                return
+        if len(self.severed) < KEPT:
             self.severed.append(cut)
 
     def read_none(self, read: NoneRead) -> None:

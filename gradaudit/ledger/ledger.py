@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable
+from collections import deque
+from collections.abc import Callable, Hashable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from gradaudit.ledger.cohorts import Cohorts
+from gradaudit.ledger.cohorts import Cohort, Cohorts
 from gradaudit.ledger.cycle import Cycle
 from gradaudit.ledger.evidence import KEPT, Evidence
 from gradaudit.ledger.life import Life
+from gradaudit.ledger.stock import Entry, Mixture
 from gradaudit.ledger.tally import SiteTally
 from gradaudit.model import events as ev
 from gradaudit.model.events import Event, Members
@@ -17,12 +19,39 @@ from gradaudit.model.sites import Site
 
 NOBODY: Members = frozenset()
 
+#: How many backwards back it is remembered whether they were of use.
+REMEMBERED = 1024
+
+
+class Used:
+    """The backwards, by number, some of whose contributions were applied or read."""
+
+    def __init__(self) -> None:
+        self._order: deque[int] = deque()
+        self._numbers: set[int] = set()
+
+    def __contains__(self, number: object) -> bool:
+        return number in self._numbers
+
+    def add(self, entry: Entry) -> None:
+        """What an entry stands for was of use."""
+        for number in (entry.first, entry.last):
+            if number not in self._numbers:
+                self._numbers.add(number)
+                self._order.append(number)
+        while len(self._order) > REMEMBERED:
+            self._numbers.discard(self._order.popleft())
+
 
 @dataclass(slots=True, eq=False)
 class OptimizerRecord:
     """What is known of one optimizer.
 
-    ``members`` are all it ever had; ``off`` counts the steps while gradients were switched off.
+    ``members`` are all it ever had; ``off`` counts the steps while gradients were switched off,
+    ``empty`` those that found nothing at all; ``began_empty`` is whether the first one did, before
+    any backward.  ``last_step`` is the number of the backward before the last step; ``sources``
+    are the backwards whose contributions it has applied, ``after`` those that came last before its
+    steps.  Leaves numbered from ``horizon`` on were made after it was built.
     """
 
     site: Site | None
@@ -31,19 +60,38 @@ class OptimizerRecord:
     steps: int = 0
     step_sites: dict[Site, int] = field(default_factory=dict)
     off: SiteTally = field(default_factory=SiteTally)
+    empty: SiteTally = field(default_factory=SiteTally)
+    began_empty: bool = False
+    last_step: int = -1
+    sources: set[Site] = field(default_factory=set)
+    after: dict[Site, int] = field(default_factory=dict)
+    horizon: int = 0
 
 
 @dataclass(slots=True, eq=False)
 class BackwardRecord:
-    """What is known of the backwards of one call site."""
+    """What is known of the backwards of one call site.
+
+    ``inputs_read`` counts the reads of what they left in tensors that no optimizer has.
+    """
 
     site: Site
     root: str | None
     count: int = 0
     failed: int = 0
     hopeless: int = 0
+    evaluating: int = 0
+    inputs_read: int = 0
     grad_mode_off: Site | None = None
     made: Site | None = None
+
+
+@dataclass(slots=True, eq=False)
+class ClearingRecord:
+    """What is known of the clearings at one place; ``targets`` are all they were ever aimed at."""
+
+    count: int
+    targets: Members
 
 
 class Ledger:
@@ -59,6 +107,7 @@ class Ledger:
         self.evidence: dict[int, Evidence] = {}
         self.optimizers: dict[int, OptimizerRecord] = {}
         self.backwards: dict[Site, BackwardRecord] = {}
+        self.clearings: dict[Site, ClearingRecord] = {}
         #: how often each kind of event happened at each site
         self.counts: dict[tuple[str, Site], int] = {}
         #: reads of None from tensors that are no leaves
@@ -66,6 +115,9 @@ class Ledger:
         self.backward_calls = 0
         self.optimizer_steps = 0
         self.zero_grad_calls = 0
+        self._last_backward: Site | None = None
+        self._owned: Members = NOBODY
+        self._used = Used()
         self._closed = False
         self._open = False
         self._handlers: dict[type, Callable[[Any], None]] = {
@@ -82,6 +134,7 @@ class Ledger:
             ev.Stepped: self._stepped,
             ev.Updated: self._updated,
             ev.Rescaled: self._rescaled,
+            ev.Unscaled: self._unscaled,
             ev.GradRead: self._grad_read,
             ev.NoneRead: self._none_read,
             ev.Entered: self._entered,
@@ -101,6 +154,8 @@ class Ledger:
             self._closed = True
             if self._open:
                 self.cohorts.close(self.cycle.index)
+            for cohort in self.cohorts:
+                cohort.life.settle_doubts(self._used, self.cycle.index + 1)
 
     @property
     def iterations(self) -> int:
@@ -184,15 +239,18 @@ class Ledger:
         known = self.optimizers.get(event.optimizer)
         if known is None:
             self.optimizers[event.optimizer] = OptimizerRecord(
-                event.site, event.members, event.groups
+                event.site, event.members, event.groups, horizon=event.horizon
             )
+            self._owned = self._owned | event.members
         else:
+            self._owned = self._owned | event.members
             known.members = known.members | event.members
             known.groups = event.groups
 
     def _backward(self, event: ev.Backward) -> None:
         self._happens(("backward", event.site))
         self.backward_calls += 1
+        self._last_backward = event.site
         self._count("backward", event.site)
         record = self.backwards.get(event.site)
         if record is None:
@@ -202,9 +260,20 @@ class Ledger:
         record.hopeless += event.hopeless
         record.made = record.made or event.made
         record.grad_mode_off = event.grad_mode_off or record.grad_mode_off
+        record.evaluating += event.evaluating
         iteration = self.cycle.index
+        number = self.backward_calls
         for cohort in self.cohorts.select(event.deposited):
-            cohort.life.deposit(event.site, iteration)
+            cohort.life.deposit(
+                Entry(
+                    event.site,
+                    number,
+                    evaluating=event.evaluating,
+                    scaled=event.scaled,
+                    again=event.again,
+                ),
+                iteration,
+            )
 
     def _differentiated(self, event: ev.Differentiated) -> None:
         self._count("autograd.grad", event.site)
@@ -218,6 +287,7 @@ class Ledger:
         self._happens(("clear", event.site, event.targets))
         if event.by_hand:
             self._count("clear", event.site)
+            self._clearing(event.site, event.targets)
         for cohort in self.cohorts.select(event.members):
             cohort.life.clear(event.site, self.cycle.index, by_hand=event.by_hand)
 
@@ -225,6 +295,18 @@ class Ledger:
         self._happens(("clear", event.site, event.targets))
         self.zero_grad_calls += 1
         self._count("zero_grad", event.site)
+        self._clearing(event.site, event.targets)
+
+    def _clearing(self, site: Site | None, targets: Members) -> None:
+        if site is None:
+            return
+        known = self.clearings.get(site)
+        if known is None:
+            self.clearings[site] = ClearingRecord(1, targets)
+            return
+        known.count += 1
+        if known.targets is not targets:
+            known.targets = known.targets | targets
 
     def _stepped(self, event: ev.Stepped) -> None:
         self._happens(("step", event.site, event.optimizer))
@@ -236,25 +318,80 @@ class Ledger:
             record.off.add_at(self.cycle.index, event.grad_mode_off)
         record.step_sites[event.site] = record.step_sites.get(event.site, 0) + 1
         iteration = self.cycle.index
+        present = self.cohorts.select(event.present)
         empty = [
-            cohort.life
-            for cohort in self.cohorts.select(event.present)
-            if not cohort.life.apply(iteration)
+            cohort.life for cohort in present if not self._apply(cohort, event.optimizer, record)
         ]
-        empty += [cohort.life for cohort in self.cohorts.select(event.missing)]
-        whole = len(empty) == len(self.cohorts.select(event.present)) + len(
-            self.cohorts.select(event.missing)
-        )
+        missing = self.cohorts.select(event.missing)
+        empty += [cohort.life for cohort in missing]
+        whole = len(empty) == len(present) + len(missing)
+        if whole:
+            record.empty.add_at(iteration, event.site)
+            record.began_empty = record.began_empty or (
+                record.steps == 1 and not any(life.deposited for life in empty)
+            )
         for life in empty:
             life.step_without(event.site, iteration, whole=whole)
+        record.last_step = self.backward_calls
+        if self._last_backward is not None:
+            after = record.after
+            after[self._last_backward] = after.get(self._last_backward, 0) + 1
         self._settle()
+
+    def _apply(self, cohort: Cohort, number: int | None, record: OptimizerRecord | None) -> bool:
+        """Apply what a cohort holds; first, where it came from."""
+        life, iteration = cohort.life, self.cycle.index
+        stock = life.stock
+        for entry in stock:
+            self._used.add(entry)
+            if record is not None:
+                record.sources.add(entry.site)
+        if len(stock) > 1:
+            for mixture in self._mixtures(cohort, number):
+                life.mix(mixture, iteration)
+        if life.in_doubt:
+            life.settle_doubts(self._used, iteration - 1)
+        return life.apply(iteration)
+
+    def _mixtures(self, cohort: Cohort, number: int | None) -> Iterator[Mixture]:
+        """What the contributions before the last one have to do with it."""
+        *earlier, main = cohort.life.stock
+        for entry in earlier:
+            if entry.site is main.site and main.again is None:
+                continue
+            if main.again is not None:
+                yield Mixture("again", main.site, entry.site)
+                continue
+            foreign = self._stepped_between(cohort, entry, main, number)
+            if foreign is not None:
+                yield Mixture("foreign", entry.site, main.site, foreign)
+            elif entry.evaluating and not main.evaluating:
+                yield Mixture("evaluation", entry.site, main.site)
+            elif entry.read:
+                yield Mixture("read", entry.site, main.site)
+            else:
+                yield Mixture("beside", entry.site, main.site)
+
+    def _stepped_between(
+        self, cohort: Cohort, entry: Entry, main: Entry, number: int | None
+    ) -> int | None:
+        """The other optimizer that stepped between two backwards, using the first of them."""
+        for other, record in self.optimizers.items():
+            if (
+                other != number
+                and entry.last <= record.last_step < main.first
+                and entry.site in record.sources
+                and not cohort.members & record.members
+            ):
+                return other
+        return None
 
     def _updated(self, event: ev.Updated) -> None:
         self._happens(("update", event.site))
         self._count("update", event.site)
         iteration = self.cycle.index
         for cohort in self.cohorts.select(event.members):
-            if cohort.life.apply(iteration):
+            if self._apply(cohort, None, None):
                 cohort.life.updated.add_at(iteration, event.site)
             else:
                 cohort.life.step_without(event.site, iteration, whole=True)
@@ -263,10 +400,23 @@ class Ledger:
     def _rescaled(self, event: ev.Rescaled) -> None:
         self._count("clip" if event.clipped else "rescale", event.site)
         for cohort in self.cohorts.select(event.members):
-            cohort.life.rescale(clipped=event.clipped)
+            cohort.life.rescale(event.site, self.cycle.index, clipped=event.clipped)
+
+    def _unscaled(self, event: ev.Unscaled) -> None:
+        self._count("unscale", event.site)
+        for cohort in self.cohorts.select(event.members):
+            cohort.life.unscale()
 
     def _grad_read(self, event: ev.GradRead) -> None:
-        for cohort in self.cohorts.select(event.members):
+        owned = event.members & self._owned
+        for cohort in self.cohorts.select(owned):
+            cohort.life.look()
+            for entry in cohort.life.stock[-1:]:
+                self._used.add(entry)
+        for cohort in self.cohorts.select(event.members - owned):
+            for entry in cohort.life.stock:
+                self._used.add(entry)
+                self.backwards[entry.site].inputs_read += 1
             cohort.life.read(event.site, self.cycle.index)
 
     def _none_read(self, event: ev.NoneRead) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Container
 from dataclasses import dataclass
 
+from gradaudit.ledger.stock import Entry, Mixture, put
 from gradaudit.ledger.tally import SiteTally, Tally
 from gradaudit.model.report import State, TimelineRun
 from gradaudit.model.sites import Site
@@ -18,6 +20,20 @@ class Wipe:
     contributions: int
 
 
+@dataclass(frozen=True, slots=True)
+class Wiped:
+    """Backwards, by their first and last number, whose contributions a clearing has wiped."""
+
+    iteration: int
+    first: int
+    last: int
+    site: Site
+
+
+#: How many wiped backwards may be in doubt at a time.
+DOUBTS = 64
+
+
 class Life:
     """What happened to the gradient of the parameters of one cohort.
 
@@ -27,24 +43,32 @@ class Life:
 
     __slots__ = (
         "_contributions",
+        "_in_doubt",
         "_outcome",
         "_soiled_read",
         "_unread",
         "applied",
+        "applied_from",
         "assigned",
         "born",
         "cleared",
+        "clipped",
+        "clipped_late",
+        "clipped_scaled",
         "deposited",
         "discarded",
         "frozen",
         "held",
         "hungry",
+        "lost",
         "missing",
+        "mixed",
         "soiled",
         "spent",
         "stale",
         "stale_read",
         "starved",
+        "stock",
         "timeline",
         "updated",
         "was_read",
@@ -53,6 +77,8 @@ class Life:
 
     def __init__(self, *, frozen: bool, iteration: int) -> None:
         self.held = 0
+        #: the contributions behind ``held``
+        self.stock: list[Entry] = []
         self.spent = 0
         self.soiled: Site | None = None
         self.wipe: Wipe | None = None
@@ -67,6 +93,10 @@ class Life:
         self.assigned = 0
         #: steps and updates by hand that used something
         self.applied = Tally()
+        #: contributions that were applied, by their backward
+        self.applied_from: dict[Site, int] = {}
+        #: contributions of different backwards that were applied together
+        self.mixed: dict[Mixture, Tally] = {}
         #: updates by hand among them
         self.updated = SiteTally()
         #: applications that included what an earlier one had used; at the soiling backward
@@ -75,6 +105,12 @@ class Life:
         self.cleared = SiteTally()
         #: clearings that threw away what nothing had applied
         self.discarded = SiteTally()
+        #: backwards nothing of which was ever applied or read, at the clearings that wiped them
+        self.lost = SiteTally()
+        #: clippings of what had not been applied yet, of what had, and of what was still scaled
+        self.clipped = SiteTally()
+        self.clipped_late = SiteTally()
+        self.clipped_scaled = SiteTally()
         #: steps that found nothing because of such a clearing; (wipe by hand, whole optimizer)
         self.starved: dict[tuple[bool, bool], SiteTally] = {}
         #: steps that found nothing
@@ -86,6 +122,7 @@ class Life:
         self.timeline: list[TimelineRun] = []
         self._soiled_read: Site | None = None
         self._unread = False
+        self._in_doubt: list[Wiped] = []
         self._outcome: State | None = None
         self._contributions = 0
         if iteration:
@@ -106,21 +143,31 @@ class Life:
             "missing",
             "was_read",
             "stale_read",
+            "lost",
+            "clipped",
+            "clipped_late",
+            "clipped_scaled",
         ):
             setattr(other, name, getattr(self, name).copy())
         other.starved = {key: tally.copy() for key, tally in self.starved.items()}
         other.timeline = list(self.timeline)
+        other.stock = [entry.copy() for entry in self.stock]
+        other.applied_from = dict(self.applied_from)
+        other.mixed = {mixture: tally.copy() for mixture, tally in self.mixed.items()}
+        other._in_doubt = list(self._in_doubt)
         return other
 
     # -- what can happen ---------------------------------------------------------------------
 
-    def deposit(self, site: Site, iteration: int) -> None:
+    def deposit(self, new: Entry, iteration: int) -> None:
         """A backward reached it."""
+        site = new.site
         if self.spent and self.soiled is None:
             self.soiled = site
         if self.was_read.count and not self._unread and self.held and self._soiled_read is None:
             self._soiled_read = site
         self.held += 1
+        put(self.stock, new)
         self.hungry = 0
         self.wipe = None
         self._unread = True
@@ -131,6 +178,7 @@ class Life:
     def assign(self) -> None:
         """``.grad`` was replaced by hand: a new buffer, owing nothing to the old one."""
         self.held, self.spent, self.soiled, self.wipe = 1, 0, None, None
+        self.stock = []
         self._unread, self._soiled_read = True, None
         self.hungry = 0
         self._contributions += 1
@@ -148,9 +196,16 @@ class Life:
                 self._outcome = "fresh" if self.held == 1 else "accumulated"
             self._contributions = self.held
         self.applied.add(iteration)
+        for entry in self.stock:
+            self.applied_from[entry.site] = self.applied_from.get(entry.site, 0) + entry.count
         self.spent += self.held
         self.held = 0
+        self.stock = []
         return True
+
+    def mix(self, mixture: Mixture, iteration: int) -> None:
+        """What is about to be applied comes from two backwards."""
+        self.mixed.setdefault(mixture, Tally()).add(iteration)
 
     def step_without(self, site: Site, iteration: int, *, whole: bool) -> None:
         """A step found nothing; ``whole`` when it found nothing in all its parameters."""
@@ -170,15 +225,58 @@ class Life:
                 self.wipe = None  # the user's code had taken what it wanted
             else:
                 self.discarded.add_at(iteration, site)
+                self._doubt(site, iteration)
                 self._outcome = self._outcome or "discarded"
         self.held = self.spent = 0
+        self.stock = []
         self.soiled = self._soiled_read = None
         self._unread = False
 
-    def rescale(self, *, clipped: bool) -> None:
+    def _doubt(self, site: Site | None, iteration: int) -> None:
+        """Whether what is being wiped was of any use may show itself only later."""
+        if site is not None and len(self._in_doubt) < DOUBTS:
+            self._in_doubt += [
+                Wiped(iteration, entry.first, entry.last, site)
+                for entry in self.stock
+                if not entry.evaluating and not entry.read
+            ]
+
+    def settle_doubts(self, used: Container[int], before: int) -> None:
+        """Count as lost what was wiped before an iteration and was of no use to anybody."""
+        left = []
+        for wiped in self._in_doubt:
+            if wiped.iteration >= before:
+                left.append(wiped)
+            elif wiped.first not in used and wiped.last not in used:
+                self.lost.add_at(wiped.iteration, wiped.site)
+        self._in_doubt = left
+
+    @property
+    def in_doubt(self) -> bool:
+        """Whether there are wiped contributions of which it is not yet known if they were lost."""
+        return bool(self._in_doubt)
+
+    def rescale(self, site: Site | None, iteration: int, *, clipped: bool) -> None:
         """Changed in place.  Decaying a gradient after it was applied keeps it on purpose."""
-        if self.spent and not self.held and not clipped:
+        if clipped:
+            if self.spent and not self.held:
+                self.clipped_late.add_at(iteration, site)
+            elif any(entry.scaled for entry in self.stock):
+                self.clipped_scaled.add_at(iteration, site)
+            elif self.held:
+                self.clipped.add_at(iteration, site)
+        elif self.spent and not self.held:
             self.spent = 0
+
+    def unscale(self) -> None:
+        """A GradScaler has taken its scale out."""
+        for entry in self.stock:
+            entry.scaled = False
+
+    def look(self) -> None:
+        """The user's own code looked at the gradient, whose optimizer will apply it."""
+        if self.stock:
+            self.stock[-1].read = True
 
     def read(self, site: Site, iteration: int) -> None:
         """The user's own code looked at what was there."""

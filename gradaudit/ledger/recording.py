@@ -44,7 +44,11 @@ class OptimizerFacts:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Recording:
-    """One run, as it was seen."""
+    """One run, as it was seen.
+
+    ``broken`` is whether the audit failed while it followed backwards, steps or clearings, so that
+    the lives are not to be trusted; ``blind`` is why the dataflow was not seen, if it was not.
+    """
 
     ledger: Ledger
     leaves: dict[int, LeafFacts]
@@ -55,3 +59,5 @@ class Recording:
     probed_iterations: int
     gaps: tuple[Gap, ...]
     audit_seconds: float
+    broken: bool = False
+    blind: str | None = None

@@ -89,12 +89,16 @@ class FreezeMisspelt:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class OptimizerSeen:
-    """An optimizer was built, or its members changed; ``groups`` are its param groups."""
+    """An optimizer was built, or its members changed; ``groups`` are its param groups.
+
+    Leaves numbered from ``horizon`` on were made after it was built.
+    """
 
     optimizer: int
     site: Site | None
     members: Members
     groups: tuple[Members, ...] = ()
+    horizon: int = 0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -103,6 +107,8 @@ class Backward:
 
     ``root`` is the expression the user called it on.  ``failed`` backwards raised; ``hopeless``
     are those whose root did not require grad, and ``made`` is where such a root was made.
+    ``evaluating`` is whether the modules it reached were in eval mode, ``scaled`` whether a
+    GradScaler had scaled the root; ``again`` is where the same root was backpropagated before.
     """
 
     site: Site
@@ -112,6 +118,9 @@ class Backward:
     grad_mode_off: Site | None = None
     hopeless: bool = False
     made: Site | None = None
+    evaluating: bool = False
+    scaled: bool = False
+    again: Site | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -180,6 +189,14 @@ class Rescaled:
     site: Site | None
     members: Members
     clipped: bool = False
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Unscaled:
+    """A GradScaler divided gradients by its scale."""
+
+    site: Site
+    members: Members
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -266,6 +283,7 @@ Event: TypeAlias = (
     | Stepped
     | Updated
     | Rescaled
+    | Unscaled
     | GradRead
     | NoneRead
     | Entered

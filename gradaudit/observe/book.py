@@ -26,6 +26,11 @@ if TYPE_CHECKING:
 #: Attributes that look as if they froze or thawed something, and that nothing reads.
 _MISSPELT = ("requires_grad", "require_grad", "required_grad", "requires_gradient", "requiresGrad")
 
+#: Gaps that leave the cause of a missing gradient unseen.
+BLINDING = frozenset(
+    {"the dataflow", "custom autograd functions", "tensors made from others", "a backward"}
+)
+
 #: How many searches for the same things may be in vain.
 _VAIN = 50
 
@@ -158,7 +163,9 @@ class Book:
 
     # -- writing -----------------------------------------------------------------------------------
 
-    def recording(self, *, probe: Probe, gaps: tuple[Gap, ...], audit_seconds: float) -> Recording:
+    def recording(
+        self, *, probe: Probe, gaps: tuple[Gap, ...], audit_seconds: float, broken: bool
+    ) -> Recording:
         """Everything that was seen, in words."""
         ledger = self._watch.ledger
         return Recording(
@@ -176,6 +183,8 @@ class Book:
             probed_iterations=probe.iterations,
             gaps=gaps,
             audit_seconds=audit_seconds,
+            broken=broken,
+            blind=next((gap.why for gap in gaps if gap.what in BLINDING), None),
         )
 
     def _leaf_facts(self) -> dict[int, LeafFacts]:
@@ -211,6 +220,9 @@ class Book:
         """A name for what no variable leads to."""
         for read in self._watch.ledger.evidence[leaf.number].none_reads:
             return read.subject
+        origin = None if leaf.copy_of is None else self._called.get(leaf.copy_of)
+        if origin is not None:
+            return f"copy of {origin.name.text}"
         if leaf.owner is not None:
             return f"{leaf.owner}.{leaf.attribute}"
         if leaf.created is not None:

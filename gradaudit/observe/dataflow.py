@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import weakref
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -12,7 +13,16 @@ import torch
 
 from gradaudit.model.sites import Site
 from gradaudit.observe.exports import Exports
-from gradaudit.observe.flow import Node, comes_from_gradient, copied_from, leaves_of
+from gradaudit.observe.flow import (
+    Ancestry,
+    Given,
+    Node,
+    ancestry,
+    comes_from_gradient,
+    copied_from,
+    gradients_behind,
+    leaves_of,
+)
 from gradaudit.observe.grad_mode import checkpointing, enclosing_switch, switch_site
 from gradaudit.observe.leaves import Leaf, Leaves, connected, is_leaf, strong
 from gradaudit.observe.operations import Operation, classify
@@ -38,6 +48,8 @@ _ZEROING = frozenset(
     }
 )
 _CLIPPING = "clip_grad.py"
+_CLAMPS = frozenset({"clamp_", "clip_", "clamp_min_", "clamp_max_"})
+_SCALES = frozenset({"mul_", "__imul__", "div_", "__itruediv__", "_foreach_mul_", "_foreach_div_"})
 
 #: How many scalars that might be losses are remembered while none was backpropagated.
 _LOSSES = 32
@@ -102,6 +114,7 @@ class Dataflow:
         self._switch: Site | None = None
         self._losses: deque[Node] = deque(maxlen=_LOSSES)
         self._exports = Exports()
+        self._backwards = 0
         self.entered = Entries()
         self.calls = 0
 
@@ -284,6 +297,7 @@ class Dataflow:
                 if node.leaf is None and operation.kind == "detach":
                     leaf.copy_of = leaf.copy_of or copied_from(node)
                 node.leaf, node.cut = leaf.number, "detach"
+                node.given = Given(1, self._backwards)
                 return
             if output.numel() == 1:
                 self._losses.append(node)
@@ -434,7 +448,7 @@ class Dataflow:
             self._update(target, others, frame)
             self._given(operation, target, others, frame)
         elif node is not None and node.gradient_of is not None:
-            self._gradient_written(operation, node.gradient_of, target, frame)
+            self._gradient_written(operation, node.gradient_of, target, others, frame)
         elif node is not None and node.shares is not None:
             self._update_leaf(self._leaves[node.shares], others, frame)
         else:
@@ -448,12 +462,28 @@ class Dataflow:
     def _given(
         self, operation: Operation, target: torch.Tensor, others: list[Node], frame: FrameType
     ) -> None:
-        """A leaf was given values that were computed from others; the graph knows nothing of it."""
-        if any(node.relevant and node.gradient_of is None for node in others):
-            self.source(target)
-            node = self._record(operation, target, tuple(others), self._raw(frame), frame)
-            if not node.connected:
-                node.cut = "detach"
+        """A leaf was given values that were computed from others; the graph knows nothing of it.
+
+        Values of its own are none: a module that is moved or cast gives each parameter such.
+        Neither is what it is given now and then, at the synchronisation of two networks: only what
+        is written anew for every backward takes part in its loss.
+        """
+        leaf = self._leaves.find(target)
+        own = None if leaf is None else leaf.number
+        given = tuple(
+            node
+            for node in others
+            if node.relevant
+            and node.gradient_of is None
+            and (own is None or copied_from(node) != own)
+        )
+        if not given:
+            return
+        before = self.source(target).given
+        node = self._record(operation, target, given, self._raw(frame), frame)
+        node.given = Given(before.writes + 1, before.since) if before else Given(1, self._backwards)
+        if not node.connected:
+            node.cut = "detach"
 
     def _write_through(
         self,
@@ -470,15 +500,19 @@ class Dataflow:
             node.cut = "detach"
 
     def _gradient_written(
-        self, operation: Operation, number: int, gradient: torch.Tensor, frame: FrameType
+        self,
+        operation: Operation,
+        number: int,
+        gradient: torch.Tensor,
+        others: list[Node],
+        frame: FrameType,
     ) -> None:
         leaf = self._leaves[number]
         site = self._sites.here(frame)
         if operation.name in _ZEROING and _is_zero(gradient):
             self._watcher.cleared_by_hand(leaf, site, to_none=False)
-        elif operation.name != "detach_":
-            clipped = frame.f_code.co_filename.endswith(_CLIPPING)
-            self._watcher.rescaled(leaf, site, clipped=clipped)
+        elif operation.name != "detach_" and not _only_measured(frame):
+            self._watcher.rescaled(leaf, site, clipped=_clips(operation, others, frame))
 
     def _update(self, target: torch.Tensor, others: list[Node], frame: FrameType) -> None:
         leaf = self._leaves.find(target)
@@ -497,9 +531,10 @@ class Dataflow:
         """A backward, a step, a clearing: what Python was handed before belongs to the past."""
         self._exports.clear()
 
-    def counts(self) -> tuple[Node, ...]:
-        """See :meth:`gradaudit.observe.exports.Exports.take_counts`."""
-        return self._exports.take_counts()
+    def ancestry(self, roots: list[Node]) -> Ancestry:
+        """What the roots of a backward were made from, what was handed to Python included."""
+        self._backwards += 1
+        return ancestry([*roots, *self._exports.take_counts()], self._backwards)
 
     def losses_left(self) -> Iterator[tuple[Site, frozenset[int], bool]]:
         """Scalars that nothing was made of and no backward was called on; each told once.
@@ -535,6 +570,23 @@ class Dataflow:
 
     def _resolve(self, raw: RawSite | None) -> Site | None:
         return None if raw is None else self._sites.of(raw)
+
+
+def _only_measured(frame: FrameType) -> bool:
+    """Whether ``clip_grad_norm_`` was called for the norm only: infinity bounds nothing."""
+    if not frame.f_code.co_filename.endswith(_CLIPPING):
+        return False
+    return frame.f_locals.get("max_norm") == math.inf
+
+
+def _clips(operation: Operation, others: list[Node], frame: FrameType) -> bool:
+    """Whether a change of a gradient bounds it.
+
+    By torch's own functions, by clamping, or by a factor computed from gradients: their norm.
+    """
+    if frame.f_code.co_filename.endswith(_CLIPPING) or operation.name in _CLAMPS:
+        return True
+    return operation.name in _SCALES and any(map(gradients_behind, others))
 
 
 def _inputs(

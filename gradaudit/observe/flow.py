@@ -17,6 +17,14 @@ from gradaudit.model.sites import Site
 from gradaudit.observe.sites import RawSite
 
 
+@dataclass(frozen=True, slots=True)
+class Given:
+    """How often values were written into a leaf, since which backward."""
+
+    writes: int
+    since: int
+
+
 class Node:
     """One value: how it was made and from what.
 
@@ -24,9 +32,10 @@ class Node:
     ``gradient_of`` the leaf whose ``.grad`` it is, ``shares`` the leaf whose memory it shares.
     ``base`` is the tensor it is a view or detached alias of: what is written into the one is
     written into the other.  ``switch`` is where grad mode was off when it was made.  ``spent``
-    values were backpropagated.  ``relevant`` values come from leaves
-    or gradients; of the others only their origin is kept.  ``guessed`` nodes may not belong where
-    they are.  The script has looked at the value of ``shown`` ones.
+    values were backpropagated.  ``relevant`` values come from leaves or gradients; of the others
+    only their origin is kept.  ``guessed`` nodes may not belong where they are.  ``given`` ones are
+    leaves into which the values of others were written.  The script has looked at the value of
+    ``shown`` ones.
     """
 
     __slots__ = (
@@ -34,6 +43,7 @@ class Node:
         "connected",
         "consumed",
         "cut",
+        "given",
         "gradient_of",
         "guessed",
         "leaf",
@@ -63,17 +73,22 @@ class Node:
         self.switch: Site | None = None
         self.base: weakref.ref[Any] | None = None
         self.spent = False
+        self.given: Given | None = None
         self.guessed = False
         self.shown = False
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Cut:
-    """An operation whose inputs are connected to leaves by the graph and whose output is not."""
+    """An operation whose inputs are connected to leaves by the graph and whose output is not.
+
+    A ``guessed`` one may have nothing to do with the loss.
+    """
 
     node: Node
     produced: Node | None
     leaves: frozenset[int]
+    guessed: bool
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -85,8 +100,12 @@ class Ancestry:
     functions: tuple[Node, ...] = ()
 
 
-def ancestry(roots: Iterable[Node]) -> Ancestry:
+def ancestry(roots: Iterable[Node], backwards: int = 0) -> Ancestry:
     """Walk from the roots towards the leaves; collect every leaf and every cut on the way.
+
+    ``backwards`` is how many there were by now: values that were written into a leaf count only if
+    they were written as often; before the second backward that cannot be known, so what lies behind
+    them is guessed.
 
     Whatever is passed is consumed: it went into something that is backpropagated.  ``functions``
     are the custom autograd functions on the way, which may pass nothing on.
@@ -95,6 +114,7 @@ def ancestry(roots: Iterable[Node]) -> Ancestry:
     seen: set[int] = set()
     leaves: set[int] = set()
     cuts: list[Cut] = []
+    early: set[int] = set()
     queue = list(roots)
     for node in queue:  # the queue grows while it is walked: breadth first, nearest cut first
         if id(node) in seen:
@@ -105,17 +125,23 @@ def ancestry(roots: Iterable[Node]) -> Ancestry:
             functions.append(node)
         if node.leaf is not None:
             leaves.add(node.leaf)
+        if node.given is not None and node.given.writes < backwards - node.given.since:
+            continue
+        guessed = node.guessed or id(node) in early
+        if guessed or (node.given is not None and not node.given.since and backwards == 1):
+            early.update(map(id, node.parents))
+            guessed = True
         if not node.connected or node.leaf is not None:  # a leaf with parents was made anew
-            cuts.extend(_cut(node))
+            cuts.extend(_cut(node, guessed=guessed))
         queue.extend(node.parents)
     return Ancestry(frozenset(leaves), tuple(cuts), tuple(functions))
 
 
-def _cut(node: Node) -> Iterator[Cut]:
+def _cut(node: Node, *, guessed: bool) -> Iterator[Cut]:
     connected = [parent for parent in node.parents if parent.connected]
     if connected:
         inner = [parent for parent in connected if parent.leaf is None]
-        yield Cut(node, inner[0] if inner else None, leaves_of(connected))
+        yield Cut(node, inner[0] if inner else None, leaves_of(connected), guessed)
 
 
 def leaves_of(nodes: Iterable[Node]) -> frozenset[int]:
@@ -140,6 +166,19 @@ def copied_from(node: Node) -> int | None:
     while node.leaf is None and len(node.parents) == 1:
         node = node.parents[0]
     return node.leaf
+
+
+def gradients_behind(node: Node) -> bool:
+    """Whether a value was computed from gradients."""
+    seen: set[int] = set()
+    queue = [node]
+    for each in queue:
+        if each.gradient_of is not None:
+            return True
+        if id(each) not in seen and len(seen) <= UPDATE_DEPTH:
+            seen.add(id(each))
+            queue.extend(each.parents)
+    return False
 
 
 #: How far back a value that updates a leaf is followed to that leaf's own gradient.

@@ -19,7 +19,7 @@ INTERNED = 4096
 class Leaf:
     """A parameter of a module, or any other leaf.
 
-    ``owner`` is the module it was registered in and ``attribute`` the name it has there.
+    ``owner`` is the type of the ``module`` it was registered in, ``attribute`` its name there.
     ``made_under`` are the calls of the user's around its creation, the innermost first; ``derived``
     is whether it was given values computed from other leaves.
     ``copy_of`` is the leaf whose values it was given when it was made; ``replaced`` tells what
@@ -38,6 +38,7 @@ class Leaf:
     created: Site | None = None
     owner: str | None = None
     attribute: str | None = None
+    module: weakref.ref[torch.nn.Module] | None = None
     told: bool = False
     frozen_at: Site | None = None
     copy_of: int | None = None
@@ -85,7 +86,8 @@ class Leaves:
         self._emit = emit
         self._by_id: dict[int, Leaf] = {}
         self._all: dict[int, Leaf] = {}
-        self._next = 0
+        #: the number that the next leaf will have
+        self.next_number = 0
         self._interned: dict[Members, Members] = {}
         #: leaves told of for which nobody has found a name yet
         self.nameless: set[int] = set()
@@ -99,8 +101,8 @@ class Leaves:
         known = self._by_id.get(id(tensor))
         if known is not None:
             return known
-        number = self._next
-        self._next += 1
+        number = self.next_number
+        self.next_number += 1
         key = id(tensor)
         leaf = Leaf(
             number,

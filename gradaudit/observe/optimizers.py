@@ -35,6 +35,7 @@ class Known:
     site: Site | None
     members: Members = field(default_factory=frozenset)
     shape: tuple[tuple[int, int], ...] | None = None
+    horizon: int = 0
 
 
 class Optimizers:
@@ -52,7 +53,13 @@ class Optimizers:
         if known is not None and known.reference() is optimizer:
             return known
         site = self._sites.here(_outside(optimizer, frame))
-        known = Known(len(self.all), type(optimizer).__name__, weakref.ref(optimizer), site)
+        known = Known(
+            len(self.all),
+            type(optimizer).__name__,
+            weakref.ref(optimizer),
+            site,
+            horizon=self._watch.leaves.next_number,
+        )
         self._by_id[id(optimizer)] = known
         self.all.append(known)
         return known
@@ -89,7 +96,7 @@ class Optimizers:
         members = self._watch.leaves.members(number for part in parts for number in part)
         if members is not known.members or not known.members:
             known.members = members
-            self._watch.optimizer_seen(known.number, known.site, members, parts)
+            self._watch.optimizer_seen(known.number, known.site, members, parts, known.horizon)
 
 
 def _outside(optimizer: Optimizer, frame: FrameType | None) -> FrameType | None:

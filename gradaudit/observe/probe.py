@@ -18,7 +18,7 @@ from gradaudit.model import events as ev
 from gradaudit.model.events import Members
 from gradaudit.model.sites import Site
 from gradaudit.observe.dataflow import Dataflow
-from gradaudit.observe.flow import Ancestry, Node, ancestry, leaves_of
+from gradaudit.observe.flow import Ancestry, Node, leaves_of
 from gradaudit.observe.function_mode import CallMode
 from gradaudit.observe.fused import let_fused_paths_be
 from gradaudit.observe.grad_mode import enclosing_switch
@@ -241,7 +241,7 @@ class Probe:
         nodes = [self._root(root) for root in roots]
         for node in nodes:
             node.spent = True
-        return ancestry([*nodes, *self.dataflow.counts()])
+        return self.dataflow.ancestry(nodes)
 
     def _root(self, tensor: torch.Tensor) -> Node:
         return self.dataflow.source(tensor)
@@ -264,7 +264,7 @@ class Probe:
                     site,
                     cut.node.switch,
                     None if produced is None else self._sites.of(produced),
-                    cut.node.guessed,
+                    cut.guessed,
                 )
             )
 

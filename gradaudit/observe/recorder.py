@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import threading
+import weakref
 from collections.abc import Callable, Hashable, Sequence
 from contextlib import suppress
 from time import monotonic, perf_counter
@@ -21,6 +22,7 @@ from gradaudit.model import events as ev
 from gradaudit.model.report import Gap
 from gradaudit.model.run import Limits, TrainingStopped
 from gradaudit.model.sites import Site
+from gradaudit.observe.amp import tensors_of, watch_scaling
 from gradaudit.observe.book import Book
 from gradaudit.observe.engine import watch_engine
 from gradaudit.observe.graph import leaves_below
@@ -29,12 +31,17 @@ from gradaudit.observe.modules import replaced, watch_registrations
 from gradaudit.observe.optimizers import Optimizers, watch_optimizers
 from gradaudit.observe.patches import Patches
 from gradaudit.observe.probe import Probe
+from gradaudit.observe.roots import Roots
 from gradaudit.observe.sites import SiteBook, UserCode
 from gradaudit.observe.source import SourceBook
 from gradaudit.observe.watch import Watch
 
 #: Modules that Python imports only to start a process.
 _PROCESSES = frozenset({"multiprocessing.popen_fork", "multiprocessing.popen_spawn_posix"})
+
+
+#: What the lives are made of: where the audit fails in one of them, they are not to be trusted.
+_VITAL = frozenset({"a backward", "a step", "zero_grad", "the construction of an optimizer"})
 
 
 class _Inside:
@@ -76,6 +83,7 @@ class Recorder:
         self._optimizers = Optimizers(self._watch, self._sites)
         self._book = Book(self._watch, self._optimizers, self._sites)
         self._probe = Probe(self._watch, self._sites, self._gap, self._frame_returns)
+        self._roots = Roots()
         self._patches = Patches()
         self._hooks: list[RemovableHandle] = []
         self._gaps: dict[str, str] = {}
@@ -86,6 +94,7 @@ class Recorder:
         self._recording: Recording | None = None
         self._off = True
         self._released = False
+        self._broken = False
 
     # -- the life of the recorder --------------------------------------------------------------
 
@@ -93,6 +102,7 @@ class Recorder:
         """Put every observer in place; called once, right after torch was imported."""
         self._off = False
         watch_engine(self._patches, self)
+        watch_scaling(self._patches, self)
         self._hooks += watch_optimizers(self._patches, self)
         self._hooks += watch_registrations(self._registered, self._nested)
         self._patches.replace(torch, "compile", self._compile(torch.compile))
@@ -110,6 +120,7 @@ class Recorder:
                 probe=self._probe,
                 gaps=tuple(Gap(what, why) for what, why in self._gaps.items()),
                 audit_seconds=self._seconds + self._probe.seconds,
+                broken=self._broken,
             )
         return self._recording
 
@@ -158,6 +169,7 @@ class Recorder:
                 "the training goes on\n"
             )
         self._gap(what, f"the audit failed inside: {type(error).__name__}: {error}")
+        self._broken = self._broken or what in _VITAL
 
     def _mine(self) -> bool:
         """Whether this thread is the one that trains; others are not followed."""
@@ -239,6 +251,7 @@ class Recorder:
         root = self._sites.root_text(frame) if probing else None
         hopeless = not any(map(connected, tensors))
         made = self._watch.origin(tensors[0])[0] if tensors and hopeless else None
+        scaled, again = self._roots.scaled(tensors), self._roots.again(tensors, site)
         self._watch.backward_begins()
         self._depth += 1
 
@@ -252,6 +265,8 @@ class Recorder:
                     grad_mode_off=grad_mode_off,
                     hopeless=hopeless,
                     made=made,
+                    scaled=scaled,
+                    again=again,
                 )
                 if meant is not None:
                     self._probe.backward_ends(site, meant, deposited)
@@ -356,6 +371,23 @@ class Recorder:
             return done
         return None
 
+    # -- scaling -------------------------------------------------------------------------------
+
+    def scaled(self, outputs: object) -> None:
+        """See :class:`gradaudit.observe.amp.ScalingListener`."""
+        if self._mine():
+            with self._inside("the scaling of a loss"):
+                self._roots.note_scaled(tensors_of(outputs))
+
+    def unscaled(self, optimizer: Optimizer, frame: FrameType) -> None:
+        """See :class:`gradaudit.observe.amp.ScalingListener`."""
+        site = self._sites.here(frame) if self._mine() else None
+        if site is not None:
+            with self._inside("the unscaling of gradients"), torch._C.DisableTorchFunction():
+                known = self._optimizers.find(optimizer, frame)
+                self._watch.point(("unscale", site, known.number))
+                self._watch.unscaled(site, known.members)
+
     # -- modules, frames, compilation ----------------------------------------------------------
 
     def _registered(
@@ -369,6 +401,7 @@ class Recorder:
             leaf = leaves.learn(parameter, site)
             if leaf.owner is None:
                 leaf.owner, leaf.attribute = type(module).__name__, name
+                leaf.module = weakref.ref(module)
                 stack = self._sites.raw_stack(frame)
                 leaf.made_under = tuple(map(self._sites.of, stack[1:]))
             for old, _ in replaced(module, name, parameter):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable, Hashable, Iterable
+from itertools import islice
 from types import FrameType
 from typing import Any
 
@@ -17,6 +19,9 @@ from gradaudit.observe.gradients import ABSENT, Gradients
 from gradaudit.observe.leaves import INTERNED, Leaf, Leaves, is_leaf
 from gradaudit.observe.reads import Reads, reason_for_none
 from gradaudit.observe.sites import SiteBook
+
+#: How many modules are asked whether they are in eval mode.
+_ASKED = 4
 
 
 class Watch:
@@ -44,7 +49,7 @@ class Watch:
         self._habits: dict[tuple[Hashable, Hashable], Habit] = {}
         self._previous: Hashable = None
         self._interned: dict[Hashable, Event] = {}
-        self._optimized: set[int] = set()
+        self._owners: dict[Members, tuple[weakref.ref[torch.nn.Module], ...]] = {}
         self._deferred: list[Event] | None = None
         self._stepped_inside: set[int] = set()
         self._present: dict[int, Members] = {}
@@ -117,11 +122,15 @@ class Watch:
         return number
 
     def optimizer_seen(
-        self, number: int, site: Site | None, members: Members, groups: tuple[Members, ...]
+        self,
+        number: int,
+        site: Site | None,
+        members: Members,
+        groups: tuple[Members, ...],
+        horizon: int,
     ) -> None:
         """An optimizer has these members now."""
-        self._optimized |= members
-        self.tell(ev.OptimizerSeen(number, site, members, groups))
+        self.tell(ev.OptimizerSeen(number, site, members, groups, horizon))
 
     # -- backward --------------------------------------------------------------------------------
 
@@ -139,20 +148,51 @@ class Watch:
         grad_mode_off: Site | None,
         hopeless: bool = False,
         made: Site | None = None,
+        scaled: bool = False,
+        again: Site | None = None,
     ) -> Members:
         """It has run: whatever changed was deposited by it.  Returns the leaves it reached."""
         changed = [change.leaf for change in self.gradients.look() if change.now is not ABSENT]
         deposited = self.leaves.members([*changed, *self._stepped_inside])
         deferred, self._deferred = self._deferred or [], None
+        evaluating = self._evaluating(deposited)
         self.tell(
             self._same(
-                ("backward", site, deposited, failed),
-                lambda: ev.Backward(site, root, deposited, failed, grad_mode_off, hopeless, made),
+                ("backward", site, deposited, failed, evaluating, scaled, again),
+                lambda: ev.Backward(
+                    site,
+                    root,
+                    deposited,
+                    failed,
+                    grad_mode_off,
+                    hopeless,
+                    made,
+                    evaluating,
+                    scaled,
+                    again,
+                ),
             )
         )
         for event in deferred:
             self.ledger.feed(event)
         return deposited
+
+    def _evaluating(self, deposited: Members) -> bool:
+        """Whether the modules a backward reached are in eval mode, judging by a few of them."""
+        owners = self._owners.get(deposited)
+        if owners is None:
+            if len(self._owners) >= INTERNED:
+                self._owners.clear()
+            known = (self.leaves[leaf].module for leaf in sorted(deposited))
+            owners = tuple(islice((module for module in known if module is not None), _ASKED))
+            self._owners[deposited] = owners
+        modules = [module for owner in owners if (module := owner()) is not None]
+        return bool(modules) and not any(module.training for module in modules)
+
+    def unscaled(self, site: Site, members: Members) -> None:
+        """A GradScaler has divided the gradients of an optimizer by its scale."""
+        self.gradients.look()
+        self.tell(self._same(("unscaled", site, members), lambda: ev.Unscaled(site, members)))
 
     # -- optimizers ------------------------------------------------------------------------------
 
@@ -235,7 +275,7 @@ class Watch:
             return  # of a result, even the question whether there is a gradient has one answer
         leaf = self.leaves.find(tensor)
         if present:
-            if leaf is not None and leaf.number not in self._optimized and not read.changing:
+            if leaf is not None and not read.changing:
                 self.deeds.read(self.follow_leaf(leaf), site)
             return
         if not is_leaf(tensor) and tensor.retains_grad:

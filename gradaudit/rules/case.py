@@ -162,9 +162,12 @@ class Case:
             return ()  # the copy computes its gradients for it
         replaced = self.evidence(leaf).replaced
         candidates = [] if replaced is None or replaced.heir is None else [replaced.heir]
-        candidates += self._copies.get(leaf, ())
+        built = min(record.horizon for record in self.optimizers_of(leaf))
+        candidates += [copy for copy in self._copies.get(leaf, ()) if copy >= built]
         if self.facts(leaf).named:
             candidates += self._namesakes.get(self.facts(leaf).path, ())
+        origin = self.evidence(leaf).copy_of
+        candidates += [] if origin is None else [origin]  # the optimizer was given a copy
         last = self.life(leaf).deposited.last
         return tuple(
             heir
@@ -174,6 +177,13 @@ class Case:
             and not self.optimizers_of(heir)
             and self.life(heir).deposited.count >= 2
             and self.life(heir).deposited.first > last
+        )
+
+    def precedes_step(self, backward: Site, leaf: int) -> bool:
+        """Whether a backward is the one after which the optimizer of a leaf is stepped."""
+        return any(
+            record.after and max(record.after, key=record.after.__getitem__) is backward
+            for record in self.optimizers_of(leaf)
         )
 
     # -- starving ------------------------------------------------------------------------------

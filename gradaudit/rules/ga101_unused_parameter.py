@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from gradaudit.model.sites import Site
 from gradaudit.rules.case import Case, created_stack
 from gradaudit.rules.reads import read_links
 from gradaudit.rules.rule import ARRIVAL, Link, Rule, Verdict
@@ -51,8 +52,12 @@ def check(case: Case) -> Iterator[Verdict]:
         for leaf in case.starving()
         if case.evidence(leaf).requires_grad and case.evidence(leaf).entered is None
     ]
+    blind = case.recording.blind
     for site, leaves in case.gathered(unused, created_stack):
         count = len(leaves)
+        if blind is not None:
+            yield _unexplained(case, site, leaves, blind)
+            continue
         yield Verdict(
             f"{several(count, 'parameter')} {does(count, 'was', 'were')} never used in any forward",
             "Use it in the forward pass, or remove it; to keep it for later, freeze it with "
@@ -70,6 +75,22 @@ def check(case: Case) -> Iterator[Verdict]:
             ),
             span=case.everything(),
         )
+
+
+def _unexplained(case: Case, site: Site | None, leaves: frozenset[int], blind: str) -> Verdict:
+    """What is known where the dataflow was not seen."""
+    count = len(leaves)
+    return Verdict(
+        f"{several(count, 'parameter')} {does(count, 'gets', 'get')} no gradient; why was not "
+        f"seen: {blind}",
+        "Use it in the forward pass, or look for what cuts it off; run once without what hides "
+        "the dataflow to be told the line.",
+        site,
+        leaves,
+        severity="warning",
+        chain=(Link("made here", site), *read_links(case, leaves)),
+        span=case.everything(),
+    )
 
 
 RULE = Rule(

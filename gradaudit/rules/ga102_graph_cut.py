@@ -92,8 +92,20 @@ def _telling(case: Case, leaf: int) -> Severed | None:
     left = case.evidence(leaf).loss_left
     if left is not None and not left.shown:
         return None
-    cuts = case.evidence(leaf).severed
-    return next((cut for cut in cuts if not cut.guessed), cuts[0] if cuts else None)
+    cuts = [cut for cut in case.evidence(leaf).severed if _lasting(case, leaf, cut)]
+    return min(
+        cuts,
+        key=lambda cut: (cut.guessed, not case.precedes_step(cut.backward, leaf)),
+        default=None,
+    )
+
+
+def _lasting(case: Case, leaf: int, cut: Severed) -> bool:
+    """Whether it is certain, or was there more than once, or had no second chance."""
+    if not cut.guessed:
+        return True
+    backward = case.ledger.backwards.get(cut.backward)
+    return case.evidence(leaf).times[cut.site] > 1 or backward is None or backward.count == 1
 
 
 def _chain(cut: Severed) -> Iterator[Link]:

@@ -18,6 +18,8 @@ def judge(case: Case) -> tuple[Finding, ...]:
     Rules are asked from cause to consequence: what a verdict explains is claimed, and rules that
     look for the cause of the same thing pass over it.
     """
+    if case.recording.broken:
+        return ()  # the gap says so
     findings = []
     for rule in ASKED:
         for verdict in rule.check(case):

@@ -1,8 +1,13 @@
 from __future__ import annotations
 
 from gradaudit.ledger.cohorts import Cohorts
+from gradaudit.ledger.stock import Entry
 
 from .story import Story, at
+
+
+def entry(line: str) -> Entry:
+    return Entry(at(line), 1, evaluating=False, scaled=False, again=None)
 
 
 def cohorts(count: int) -> Cohorts:
@@ -51,9 +56,9 @@ def test_a_selection_splits_what_it_cuts_and_nothing_else():
 def test_a_part_keeps_the_past_and_goes_on_by_itself():
     made = cohorts(2)
     for cohort in made.select(frozenset({0, 1})):
-        cohort.life.deposit(at("both"), 0)
+        cohort.life.deposit(entry("both"), 0)
     for cohort in made.select(frozenset({0})):
-        cohort.life.deposit(at("one"), 0)
+        cohort.life.deposit(entry("one"), 0)
     assert made[0].deposited.sites == {at("both"): 1, at("one"): 1}
     assert made[1].deposited.sites == {at("both"): 1}
     assert (made[0].held, made[1].held) == (2, 1)
@@ -63,11 +68,11 @@ def test_a_copied_life_shares_no_tally():
     made = cohorts(2)
     (part,) = made.select(frozenset({0}))
     life = part.life
-    life.deposit(at("backward"), 0)
+    life.deposit(entry("backward"), 0)
     life.clear(at("zero"), 0, by_hand=False)
     life.step_without(at("step"), 0, whole=True)
     twin = life.copy()
-    twin.deposit(at("backward"), 1)
+    twin.deposit(entry("backward"), 1)
     twin.clear(at("zero"), 1, by_hand=False)
     twin.step_without(at("step"), 1, whole=True)
     twin.close(1)

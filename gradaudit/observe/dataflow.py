@@ -22,6 +22,7 @@ from gradaudit.observe.flow import (
     copied_from,
     gradients_behind,
     leaves_of,
+    made_only_of,
 )
 from gradaudit.observe.grad_mode import checkpointing, enclosing_switch, switch_site
 from gradaudit.observe.leaves import Leaf, Leaves, connected, is_leaf, strong
@@ -288,7 +289,12 @@ class Dataflow:
             node.gradient_of = first.gradient_of
         for parent in parents:
             parent.consumed = True
-            if node.connected and parent.leaf is not None and parent.leaf not in self.entered:
+            if (
+                node.connected
+                and parent.leaf is not None
+                and parent.leaf not in self.entered
+                and torch.is_grad_enabled()  # a view made under no_grad is connected (torch 2.13)
+            ):
                 self.entered.note(parent.leaf, self._sites.raw_stack(frame))
         if node.connected:
             if is_leaf(output):  # re-made with requires_grad=True: a leaf, whatever it came from
@@ -473,9 +479,7 @@ class Dataflow:
         given = tuple(
             node
             for node in others
-            if node.relevant
-            and node.gradient_of is None
-            and (own is None or copied_from(node) != own)
+            if node.relevant and node.gradient_of is None and not made_only_of(node, own)
         )
         if not given:
             return

@@ -168,6 +168,20 @@ def copied_from(node: Node) -> int | None:
     return node.leaf
 
 
+def made_only_of(node: Node, leaf: int | None) -> bool:
+    """Whether one leaf is all that a value was made from."""
+    seen: set[int] = set()
+    queue = [node]
+    for each in queue:
+        if each.leaf is not None:
+            if each.leaf != leaf:
+                return False
+        elif id(each) not in seen and len(seen) <= UPDATE_DEPTH:
+            seen.add(id(each))
+            queue.extend(parent for parent in each.parents if parent.relevant)
+    return True
+
+
 def gradients_behind(node: Node) -> bool:
     """Whether a value was computed from gradients."""
     seen: set[int] = set()

@@ -17,7 +17,8 @@ class Evidence:
 
     ``frozen_at`` is where requires_grad was last switched off; ``copy_of`` the leaf whose values
     it was made from; ``replaced`` what took its place in its module.  ``last_cut`` is the cut seen
-    last, and in which iteration; ``times`` is how often each was seen.
+    last, and in which iteration; ``times`` is how often each was seen, ``missed_by`` the
+    backwards that did not get through.
     """
 
     kind: LeafKind
@@ -34,12 +35,14 @@ class Evidence:
     loss_left: LossLeft | None = None
     severed: list[Severed] = field(default_factory=list)
     times: dict[Site, int] = field(default_factory=dict)
+    missed_by: set[Site] = field(default_factory=set)
     none_reads: list[NoneRead] = field(default_factory=list)
     last_cut: tuple[int, Severed] | None = None
 
     def sever(self, cut: Severed, iteration: int) -> None:
         """Keep a cut, unless the same place is known already."""
         self.last_cut = (iteration, cut)
+        self.missed_by.add(cut.backward)
         self.times[cut.site] = self.times.get(cut.site, 0) + 1
         for index, known in enumerate(self.severed):
             if known.site is cut.site:

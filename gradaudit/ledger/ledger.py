@@ -262,18 +262,17 @@ class Ledger:
         record.grad_mode_off = event.grad_mode_off or record.grad_mode_off
         record.evaluating += event.evaluating
         iteration = self.cycle.index
-        number = self.backward_calls
         for cohort in self.cohorts.select(event.deposited):
-            cohort.life.deposit(
-                Entry(
-                    event.site,
-                    number,
-                    evaluating=event.evaluating,
-                    scaled=event.scaled,
-                    again=event.again,
-                ),
-                iteration,
+            entry = Entry(
+                event.site,
+                self.backward_calls,
+                evaluating=event.evaluating,
+                scaled=event.scaled,
+                again=event.again,
             )
+            cohort.life.deposit(entry, iteration)
+            if event.closure:
+                self._used.add(entry)
 
     def _differentiated(self, event: ev.Differentiated) -> None:
         self._count("autograd.grad", event.site)

@@ -28,6 +28,7 @@ class Wiped:
     first: int
     last: int
     site: Site
+    backward: Site
 
 
 #: How many wiped backwards may be in doubt at a time.
@@ -61,6 +62,7 @@ class Life:
         "held",
         "hungry",
         "lost",
+        "lost_from",
         "missing",
         "mixed",
         "soiled",
@@ -107,6 +109,7 @@ class Life:
         self.discarded = SiteTally()
         #: backwards nothing of which was ever applied or read, at the clearings that wiped them
         self.lost = SiteTally()
+        self.lost_from: frozenset[Site] = frozenset()
         #: clippings of what had not been applied yet, of what had, and of what was still scaled
         self.clipped = SiteTally()
         self.clipped_late = SiteTally()
@@ -236,7 +239,7 @@ class Life:
         """Whether what is being wiped was of any use may show itself only later."""
         if site is not None and len(self._in_doubt) < DOUBTS:
             self._in_doubt += [
-                Wiped(iteration, entry.first, entry.last, site)
+                Wiped(iteration, entry.first, entry.last, site, entry.site)
                 for entry in self.stock
                 if not entry.evaluating and not entry.read
             ]
@@ -249,6 +252,7 @@ class Life:
                 left.append(wiped)
             elif wiped.first not in used and wiped.last not in used:
                 self.lost.add_at(wiped.iteration, wiped.site)
+                self.lost_from = self.lost_from | {wiped.backward}
         self._in_doubt = left
 
     @property

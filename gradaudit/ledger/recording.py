@@ -36,10 +36,14 @@ class LeafFacts:
 
 @dataclass(frozen=True, slots=True)
 class OptimizerFacts:
-    """What is known of an optimizer besides its steps."""
+    """What is known of an optimizer besides its steps.
+
+    ``unreached`` is where the text of the script would step it, if it never did.
+    """
 
     name: str
     type: str
+    unreached: Site | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -109,6 +109,7 @@ class Backward:
     are those whose root did not require grad, and ``made`` is where such a root was made.
     ``evaluating`` is whether the modules it reached were in eval mode, ``scaled`` whether a
     GradScaler had scaled the root; ``again`` is where the same root was backpropagated before.
+    ``closure`` is whether an optimizer called for it, and so has the use of it.
     """
 
     site: Site
@@ -121,6 +122,7 @@ class Backward:
     evaluating: bool = False
     scaled: bool = False
     again: Site | None = None
+    closure: bool = False
 
 
 @dataclass(frozen=True, slots=True, eq=False)

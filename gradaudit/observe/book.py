@@ -16,7 +16,7 @@ from gradaudit.model.report import Gap, Loop, LoopEvent
 from gradaudit.model.sites import Location, Site
 from gradaudit.observe.leaves import Leaf, strong
 from gradaudit.observe.names import Found, Name, scopes, search
-from gradaudit.observe.optimizers import Optimizers
+from gradaudit.observe.optimizers import Known, Optimizers
 from gradaudit.observe.sites import SiteBook
 from gradaudit.observe.watch import Watch
 
@@ -172,10 +172,7 @@ class Book:
             ledger=ledger,
             leaves=self._leaf_facts(),
             optimizers={
-                known.number: OptimizerFacts(
-                    self._optimizer_names.get(known.number, known.type), known.type
-                )
-                for known in self._optimizers.all
+                known.number: self._optimizer_facts(known) for known in self._optimizers.all
             },
             loops=self._loops(probe),
             torch_version=str(torch.__version__),
@@ -186,6 +183,19 @@ class Book:
             broken=broken,
             blind=next((gap.why for gap in gaps if gap.what in BLINDING), None),
         )
+
+    def _optimizer_facts(self, known: Known) -> OptimizerFacts:
+        name = self._optimizer_names.get(known.number, known.type)
+        stepped = self._watch.ledger.optimizers.get(known.number)
+        unreached = None if stepped is None or stepped.steps else self._step_in_text(name)
+        return OptimizerFacts(name, known.type, unreached)
+
+    def _step_in_text(self, name: str) -> Site | None:
+        """Where the script says ``<optimizer>.step()``, or ``scaler.step(<optimizer>)``."""
+        for path in self._sites.user_files():
+            for text in self._sites.sources[path].step_calls(name.rpartition(".")[2]):
+                return self._sites.at(path, text)
+        return None
 
     def _leaf_facts(self) -> dict[int, LeafFacts]:
         taken: Counter[str] = Counter()

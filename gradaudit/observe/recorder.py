@@ -95,6 +95,7 @@ class Recorder:
         self._off = True
         self._released = False
         self._broken = False
+        self._closures = 0
 
     # -- the life of the recorder --------------------------------------------------------------
 
@@ -267,6 +268,7 @@ class Recorder:
                     made=made,
                     scaled=scaled,
                     again=again,
+                    closure=self._closures > 0,
                 )
                 if meant is not None:
                     self._probe.backward_ends(site, meant, deposited)
@@ -303,7 +305,9 @@ class Recorder:
         if not self._mine():
             return
         self._release(frame)
-        if not closure:
+        if closure:
+            self._closures += 1
+        else:
             self._step(optimizer, frame)
             if self._watch.surprised:
                 self._watch.surprised = False
@@ -315,6 +319,7 @@ class Recorder:
         if not self._mine():
             return
         if closure:
+            self._closures = max(self._closures - 1, 0)
             self._step(optimizer, frame)
         else:
             self._probe.go_on()

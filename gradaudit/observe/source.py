@@ -253,6 +253,17 @@ class SourceFile:
                             return _span(each)
         return None
 
+    def step_calls(self, name: str) -> list[Text]:
+        """Every ``….<name>.step(…)`` and ``….step(….<name>)``."""
+        return [
+            _span(node)
+            for node in ast.walk(self.tree)
+            if isinstance(node, ast.Call)
+            and isinstance(node.func, ast.Attribute)
+            and node.func.attr == "step"
+            and any(_last_name(each) == name for each in (node.func.value, *node.args[:1]))
+        ]
+
     def assignment_to_self(self, attribute: str) -> Text | None:
         """Where ``self.<attribute> = …`` (or an annotated one) stands, the first in the file."""
         for node in ast.walk(self.tree):
@@ -281,6 +292,12 @@ class SourceFile:
             for target in node.targets
             if isinstance(target, ast.Attribute) and target.attr in attributes
         ]
+
+
+def _last_name(expression: ast.expr) -> str | None:
+    if isinstance(expression, ast.Attribute):
+        return expression.attr
+    return expression.id if isinstance(expression, ast.Name) else None
 
 
 def _names(target: ast.expr) -> Iterator[str]:

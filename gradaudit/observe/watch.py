@@ -150,6 +150,7 @@ class Watch:
         made: Site | None = None,
         scaled: bool = False,
         again: Site | None = None,
+        closure: bool = False,
     ) -> Members:
         """It has run: whatever changed was deposited by it.  Returns the leaves it reached."""
         changed = [change.leaf for change in self.gradients.look() if change.now is not ABSENT]
@@ -158,7 +159,7 @@ class Watch:
         evaluating = self._evaluating(deposited)
         self.tell(
             self._same(
-                ("backward", site, deposited, failed, evaluating, scaled, again),
+                ("backward", site, deposited, failed, evaluating, scaled, again, closure),
                 lambda: ev.Backward(
                     site,
                     root,
@@ -170,6 +171,7 @@ class Watch:
                     evaluating,
                     scaled,
                     again,
+                    closure,
                 ),
             )
         )

@@ -27,7 +27,7 @@ def assemble(recording: Recording | None, facts: RunFacts) -> Report:
     """Judge a recording and write the report; None means that torch was never imported."""
     if recording is None:
         return _report(facts, None, (), (), ())
-    case = Case(recording)
+    case = Case(recording, complete=facts.outcome == "completed")
     findings = judge(case)
     return _report(facts, recording, findings, _parameters(case), _optimizers(case))
 

@@ -35,10 +35,14 @@ def entered_stack(evidence: Evidence) -> tuple[Site, ...]:
 
 
 class Case:
-    """One recording under judgement; ``claimed`` are the leaves a root cause was found for."""
+    """One recording under judgement; ``claimed`` are the leaves a root cause was found for.
 
-    def __init__(self, recording: Recording) -> None:
+    ``complete`` is whether the script ran to its own end.
+    """
+
+    def __init__(self, recording: Recording, *, complete: bool = True) -> None:
         self.recording = recording
+        self.complete = complete
         self.claimed: set[int] = set()
 
     @property
@@ -209,6 +213,11 @@ class Case:
         if any(cut.backward in failed for cut in evidence.severed):
             return True
         return bool(failed) and bool(self.optimizers_of(leaf)) and not self.backwards_done
+
+    @property
+    def fruitless(self) -> frozenset[Site]:
+        """Backwards that do not reach leaves for which a cause was found."""
+        return frozenset(site for leaf in self.claimed for site in self.evidence(leaf).missed_by)
 
     def starving(self) -> list[int]:
         """Leaves that should have a gradient, never had one, and for which no cause was found."""

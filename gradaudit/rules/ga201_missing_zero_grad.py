@@ -44,13 +44,20 @@ def check(case: Case) -> Iterator[Verdict]:
     yield from _read(case)
 
 
-def _applied(case: Case) -> Iterator[Verdict]:
-    stale = [
+def stale_leaves(case: Case) -> list[int]:
+    """Leaves whose updates use old gradients again and again, and of which no cause is known."""
+    return [
         leaf
         for leaf in case.recording.leaves
-        if _again_and_again(case.life(leaf).stale.count, case.life(leaf).applied.count)
+        if leaf not in case.claimed
+        and _again_and_again(case.life(leaf).stale.count, case.life(leaf).applied.count)
     ]
-    for site, leaves in case.grouped(stale, lambda leaf: case.life(leaf).stale.main_site()):
+
+
+def _applied(case: Case) -> Iterator[Verdict]:
+    for site, leaves in case.grouped(
+        stale_leaves(case), lambda leaf: case.life(leaf).stale.main_site()
+    ):
         life = case.life(min(leaves))
         count = len(leaves)
         by_hand = life.updated.main_site()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import cache
+from typing import Any
 
 from gradaudit.ledger.ledger import Ledger
 from gradaudit.ledger.recording import LeafFacts, OptimizerFacts, Recording
@@ -72,9 +73,12 @@ class Story:
         line: str = "loss.backward()",
         failed: bool = False,
         grad_mode_off: Site | None = None,
+        **more: Any,
     ) -> None:
         self._filled |= self.of(*names)
-        self.ledger.feed(ev.Backward(at(line), "loss", self.of(*names), failed, grad_mode_off))
+        self.ledger.feed(
+            ev.Backward(at(line), "loss", self.of(*names), failed, grad_mode_off, **more)
+        )
 
     def zero(self, *names: str, line: str = "optimizer.zero_grad()", by_hand: bool = False) -> None:
         targets = self.of(*names)

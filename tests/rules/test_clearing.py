@@ -39,7 +39,7 @@ def test_the_parameter_that_the_clearing_misses_is_the_one_reported():
         story.zero("a")
         story.backward("a", "b")
         story.step()
-    assert brief(story.finding())[:3] == ("GA201", "error", ("b",))
+    assert brief(story.finding())[:3] == ("GA202", "error", ("b",))
 
 
 def test_updates_by_hand_without_clearing_are_reported_at_the_backward():
@@ -101,6 +101,7 @@ def test_a_foreign_contribution_that_is_cleared_is_nothing():
         story.backward("a")
         story.step()
         story.backward("a", line="monitor.backward()")
+        story.read("a")
     assert story.findings() == ()
 
 
@@ -181,7 +182,7 @@ def test_the_evaluations_of_a_closure_are_fine():
     for _ in range(3):
         for _ in range(20):
             story.zero("a")
-            story.backward("a")
+            story.backward("a", closure=True)
         story.step()
     assert story.findings() == ()
 

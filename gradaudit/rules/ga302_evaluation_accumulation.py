@@ -1,0 +1,69 @@
+"""GA302 evaluation-accumulation."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from gradaudit.rules.case import Case
+from gradaudit.rules.provenance import chain, mixtures, root_of
+from gradaudit.rules.rule import ACCUMULATION, Rule, Verdict
+from gradaudit.rules.words import several
+
+DOCUMENTATION = """
+## What it finds
+A backward that ran while the model was in eval mode (validation, a saliency map, robustness under
+attack) left gradients behind, and the next training step applied them together with its own.
+
+## Why it matters
+The model is trained on its validation data, or by an attacker's loss, a little at every evaluation.
+
+## Example
+```python
+model.eval()
+loss = criterion(model(x_val), y_val)
+loss.backward()                       # for a statistic
+model.train()
+loss = criterion(model(x), y)
+loss.backward()                       # adds to it
+optimizer.step()
+```
+
+## Instead
+`torch.autograd.grad` where only the gradient of an input is wanted, `torch.no_grad()` where none
+is, or `optimizer.zero_grad()` right before the training backward.
+
+## When it is fine
+Evaluations whose gradients are cleared before the next step, and models that are trained in eval
+mode on purpose, are not reported.
+
+## References
+- torch.nn.Module.eval
+"""
+
+
+def check(case: Case) -> Iterator[Verdict]:
+    """Applied together: a backward in eval mode and one in train mode."""
+    for mixture, leaves in mixtures(case, "evaluation"):
+        first = min(leaves)
+        count = len(leaves)
+        yield Verdict(
+            f"the backward of {root_of(case, mixture.stray)} in eval mode is applied to "
+            f"{several(count, 'parameter')} by the next training step",
+            "Clear the gradients after the evaluation, or compute what it needs with "
+            f"torch.autograd.grad: the step is meant for {root_of(case, mixture.main)}.",
+            mixture.stray,
+            frozenset(leaves),
+            chain=chain(case, mixture, first),
+            span=leaves[first].span(),
+        )
+
+
+RULE = Rule(
+    "GA302",
+    "evaluation-accumulation",
+    "error",
+    ACCUMULATION,
+    "When applied, it holds what a backward of an evaluation left behind.",
+    DOCUMENTATION,
+    check,
+)

@@ -1,0 +1,106 @@
+"""GA303 stray-backward."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from gradaudit.ledger.stock import Mixture
+from gradaudit.ledger.tally import Tally
+from gradaudit.rules.case import Case
+from gradaudit.rules.provenance import chain, mixtures, root_of
+from gradaudit.rules.rule import ACCUMULATION, Rule, Verdict
+from gradaudit.rules.words import several
+
+DOCUMENTATION = """
+## What it finds
+A step applies, besides the gradients of the training loss, those of another backward that was
+called for something else: the same loss backpropagated twice, an attack or a penalty that wanted
+the gradient of its input, a monitor that wanted a norm.
+
+## Why it matters
+The same loss twice doubles the gradient. An attack's backward trains the model on the clean batch
+as well, a penalty's adds the slope of the critic to its loss.
+
+## Example
+```python
+cross_entropy(model(x), y).backward()      # for x.grad
+x_adv = x + eps * x.grad.sign()
+cross_entropy(model(x_adv), y).backward()  # on top of it
+optimizer.step()
+```
+
+## Instead
+`torch.autograd.grad(loss, x)` gives the gradient of an input and leaves the parameters alone;
+or call `optimizer.zero_grad()` before the training backward.
+
+## When it is fine
+Several losses with several backwards that belong to one step are not reported: only where both
+were of the same tensor (an error), where a stray one's gradients were read in an input or, now and
+then, in the parameters (a warning: they may be meant to train as well).
+
+## References
+- torch.autograd.grad
+"""
+
+
+def check(case: Case) -> Iterator[Verdict]:
+    """Applied together with the training backward: the same root again, an attack, a monitor."""
+    for mixture, leaves in mixtures(case, "again"):
+        if leaves[min(leaves)].count >= 2 or case.life(min(leaves)).applied.count <= 2:
+            yield _twice(case, mixture, leaves)
+    for kind in ("beside", "read"):
+        for mixture, leaves in mixtures(case, kind):
+            if _for_an_input(case, mixture):
+                yield _beside(case, mixture, leaves, "the gradient of its input")
+            elif kind == "read" and _now_and_then(case, leaves):
+                yield _beside(case, mixture, leaves, "a look at the gradients")
+
+
+def _for_an_input(case: Case, mixture: Mixture) -> bool:
+    """Whether inputs were read after the stray backward, and not after the other."""
+    backwards = case.ledger.backwards
+    return bool(backwards[mixture.stray].inputs_read) and not backwards[mixture.main].inputs_read
+
+
+def _now_and_then(case: Case, leaves: dict[int, Tally]) -> bool:
+    leaf = min(leaves)
+    return leaves[leaf].count >= 2 and 2 * leaves[leaf].count <= case.life(leaf).applied.count
+
+
+def _twice(case: Case, mixture: Mixture, leaves: dict[int, Tally]) -> Verdict:
+    first = min(leaves)
+    return Verdict(
+        f"{root_of(case, mixture.stray)} is backpropagated a second time: "
+        f"{several(len(leaves), 'parameter')} hold its gradient twice when they are updated",
+        "Remove one of the two backwards, or clear the gradients between them.",
+        mixture.stray,
+        frozenset(leaves),
+        chain=chain(case, Mixture("again", mixture.main, mixture.stray), first),
+        span=leaves[first].span(),
+    )
+
+
+def _beside(case: Case, mixture: Mixture, leaves: dict[int, Tally], wanted: str) -> Verdict:
+    first = min(leaves)
+    return Verdict(
+        f"the backward of {root_of(case, mixture.stray)}, called for {wanted}, is applied to "
+        f"{several(len(leaves), 'parameter')} together with the training loss",
+        "Use torch.autograd.grad for what it is called for, or clear the gradients before the "
+        "training backward.",
+        mixture.stray,
+        frozenset(leaves),
+        severity="warning",
+        chain=chain(case, mixture, first),
+        span=leaves[first].span(),
+    )
+
+
+RULE = Rule(
+    "GA303",
+    "stray-backward",
+    "error",
+    ACCUMULATION,
+    "When applied, it holds the contributions of a second backward beside the training one.",
+    DOCUMENTATION,
+    check,
+)

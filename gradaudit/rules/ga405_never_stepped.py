@@ -1,0 +1,84 @@
+"""GA405 never-stepped."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from gradaudit.rules.case import Case
+from gradaudit.rules.rule import OPTIMIZER, Link, Rule, Verdict
+from gradaudit.rules.words import does, several
+
+DOCUMENTATION = """
+## What it finds
+Parameters receive gradients and have an optimizer, and its step is never reached: forgotten, behind
+a condition that is never true, or at the end of a window that is never full.
+
+## Why it matters
+Nothing is trained. If the gradients are not cleared either they grow without end.
+
+## Example
+```python
+for i, (x, y) in enumerate(loader):        # five batches
+    (criterion(model(x), y) / 8).backward()
+    if (i + 1) % 8 == 0:
+        optimizer.step()
+```
+
+## Instead
+Call `optimizer.step()`; `scheduler.step()` changes the learning rate only. Count micro-batches
+across epochs, or step at the end of each.
+
+## When it is fine
+Optimizers that begin to step later in the run, and parameters updated by another optimizer or by
+hand, are not reported. When the audit was stopped before the script's end it is only a note.
+
+## References
+- torch.optim.lr_scheduler, "How to adjust learning rate"
+"""
+
+
+def check(case: Case) -> Iterator[Verdict]:
+    """Optimizers without any step whose members are fed."""
+    for number, record in case.ledger.optimizers.items():
+        if record.steps:
+            continue
+        fed = frozenset(
+            leaf
+            for leaf in record.members
+            if leaf in case.recording.leaves
+            and leaf not in case.claimed
+            and case.life(leaf).deposited.count >= 2
+            and not case.life(leaf).applied
+            and not any(other.steps for other in case.optimizers_of(leaf))
+        )
+        if not fed:
+            continue
+        unreached = case.recording.optimizers[number].unreached
+        count = len(fed)
+        yield Verdict(
+            f"`{case.optimizer_name(record)}` is never stepped: {several(count, 'parameter')} "
+            f"{does(count, 'receives', 'receive')} gradients that nothing applies",
+            "Call its step() after the backward."
+            if unreached is None
+            else "See to it that this step is reached.",
+            unreached or record.site,
+            fed,
+            severity="error" if case.complete else "note",
+            chain=(
+                Link("built here", record.site),
+                Link("this step is never reached", unreached),
+                Link("gradients arrive here", case.life(min(fed)).deposited.main_site()),
+            ),
+            span=case.life(min(fed)).deposited.span(),
+        )
+
+
+RULE = Rule(
+    "GA405",
+    "never-stepped",
+    "error",
+    OPTIMIZER,
+    "It receives gradients and has an optimizer, but step is never reached.",
+    DOCUMENTATION,
+    check,
+)

@@ -1,0 +1,50 @@
+"""Which backwards put what into the gradients that were applied."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from gradaudit.ledger.stock import Mixture, MixtureKind
+from gradaudit.ledger.tally import Tally
+from gradaudit.model.sites import Site
+from gradaudit.rules.case import Case
+from gradaudit.rules.rule import Link
+from gradaudit.rules.words import quoted
+
+
+def mixtures(case: Case, kind: MixtureKind) -> Iterator[tuple[Mixture, dict[int, Tally]]]:
+    """Every mixture of a kind, with the leaves in which it was applied and how often."""
+    found: dict[Mixture, dict[int, Tally]] = {}
+    for leaf in case.recording.leaves:
+        if leaf not in case.claimed:
+            for mixture, tally in case.life(leaf).mixed.items():
+                if mixture.kind == kind:
+                    found.setdefault(mixture, {})[leaf] = tally
+    yield from found.items()
+
+
+def root_of(case: Case, site: Site) -> str:
+    """What the user called the root of the backwards at a site."""
+    record = case.ledger.backwards.get(site)
+    return quoted(None if record is None else record.root, "a loss")
+
+
+def chain(
+    case: Case, mixture: Mixture, leaf: int, between: tuple[Link, ...] = ()
+) -> tuple[Link, ...]:
+    """The stray backward, what came in between, the one that was meant, and the step."""
+    life = case.life(leaf)
+    return tuple(
+        link
+        for link in (
+            Link(f"{root_of(case, mixture.stray)} is backpropagated here", mixture.stray),
+            *between,
+            Link(
+                f"{root_of(case, mixture.main)} is backpropagated here, on top of it",
+                mixture.main,
+            ),
+            Link("the sum is applied here", life.updated.main_site() or case.step_site(leaf)),
+            Link("the gradients are cleared here, too late", life.cleared.main_site()),
+        )
+        if link.site is not None
+    )

@@ -13,6 +13,8 @@ from typing import Annotated
 import typer
 from typer.core import TyperCommand
 
+from gradaudit.cli.outputs import Github, Markdown, Sarif, annotates, checkout, documents
+
 
 class FailOn(str, Enum):
     """The quietest severity that makes ``run`` exit with 1."""
@@ -68,6 +70,9 @@ def run(
     json: Annotated[
         str | None, typer.Option("--json", metavar="PATH", help="Write the report to a JSON file.")
     ] = None,
+    sarif: Sarif = None,
+    markdown: Markdown = None,
+    github: Github = None,
     max_iterations: Annotated[
         int | None,
         typer.Option(metavar="N", min=1, help="Stop the training after N iterations."),
@@ -96,8 +101,10 @@ def run(
         target=target,
         module=module,
         args=tuple(context.args),
-        json=json,
+        documents=documents(json=json, sarif=sarif, markdown=markdown, github=github),
         limits=Limits(max_iterations, max_seconds),
         fail_on=fail_on.value,
         quiet=quiet,
+        github=annotates(github),
+        checkout=checkout(),
     )

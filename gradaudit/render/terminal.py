@@ -18,6 +18,7 @@ from rich.text import Text
 from rich.theme import Theme
 
 from gradaudit.model.findings import Severity
+from gradaudit.render.unicode import visible
 
 _WIDTH = 80  # of a pipe or a log file, so that the same report is the same text everywhere
 _WIDEST = 100  # prose in longer lines is hard to read
@@ -48,12 +49,7 @@ class Paper:
 
     def clean(self, text: str) -> str:
         """Escape what would move the cursor, reverse the line, or cannot be encoded."""
-        if not text.isprintable():
-            text = "".join(
-                char if char.isprintable() else char.encode("unicode_escape").decode()
-                for char in text
-            )
-        return text.encode(self.encoding, "backslashreplace").decode(self.encoding)
+        return visible(text).encode(self.encoding, "backslashreplace").decode(self.encoding)
 
     def head(self, text: str, room: int) -> str:
         """Keep as much of the beginning as fits in `room` cells."""

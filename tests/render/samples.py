@@ -108,3 +108,21 @@ SAMPLES = {
         parameters=tuple(f"net.layers.{i}.{kind}" for i in range(1000) for kind in "wb"),
     ),
 }
+
+#: Too long to keep as snapshots.
+LARGE = {
+    "a_thousand_findings": report(
+        *(
+            finding(
+                f"`layers[{i}](x)` takes the value out of the graph",
+                location=at(i + 1, f"    y = layers[{i}](x)", f"layers[{i}](x)"),
+                parameters=(f"net.layers.{i}.w",),
+                related=(Related("it is cut here", at(i + 1)),),
+                severity=("error", "warning", "note")[i % 3],  # type: ignore[arg-type]
+            )
+            for i in range(1000)
+        ),
+        parameters=tuple(f"net.layers.{i}.w" for i in range(1000)),
+    ),
+}
+EVERY = {**SAMPLES, **LARGE}

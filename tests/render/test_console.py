@@ -1,9 +1,7 @@
 from __future__ import annotations
 
 import io
-import os
 import re
-from pathlib import Path
 
 import pytest
 from rich.cells import cell_len
@@ -13,10 +11,9 @@ from gradaudit.model.report import Report
 from gradaudit.render.console import render_report
 
 from .reports import at, finding, report
-from .samples import SAMPLES
+from .samples import EVERY, SAMPLES
+from .snapshots import assert_as_before
 from .streams import Log, Terminal
-
-SNAPSHOTS = Path(__file__).with_name("snapshots")
 
 
 def rendered(sample: Report, stream: Log | None = None) -> str:
@@ -31,11 +28,7 @@ def without_styles(text: str) -> str:
 
 @pytest.mark.parametrize("name", SAMPLES)
 def test_it_looks_as_it_did(name):
-    """Run with WRITE_SNAPSHOTS=1 to accept what it looks like now, and read the difference."""
-    text, snapshot = rendered(SAMPLES[name]), SNAPSHOTS / f"{name}.txt"
-    if os.environ.get("WRITE_SNAPSHOTS"):
-        snapshot.write_text(text, encoding="utf-8")
-    assert text == snapshot.read_text(encoding="utf-8")
+    assert_as_before(rendered(SAMPLES[name]), f"{name}.txt")
 
 
 @pytest.mark.parametrize("encoding", ["ascii", "latin-1", "cp1252", "shift_jis"])
@@ -99,9 +92,9 @@ def test_only_paths_and_the_summary_are_wider_than_80_columns(name, stream):
             assert cell_len(line) <= 80, line
 
 
-@pytest.mark.parametrize("name", SAMPLES)
+@pytest.mark.parametrize("name", EVERY)
 def test_there_is_one_summary_and_it_comes_last(name):
-    lines = rendered(SAMPLES[name]).splitlines()
+    lines = rendered(EVERY[name]).splitlines()
     assert [line for line in lines if line.startswith("gradaudit")] == [lines[-1]]
 
 

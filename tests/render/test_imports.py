@@ -11,6 +11,10 @@ import pytest
     [
         ("json_report", {"torch", "jsonschema", "rich"}),
         ("console", {"torch", "jsonschema", "rich.markdown", "msgspec"}),
+        ("sarif", {"torch", "jsonschema", "rich", "msgspec"}),
+        ("github", {"torch", "jsonschema", "rich", "msgspec"}),
+        ("markdown", {"torch", "jsonschema", "rich", "msgspec"}),
+        ("documents", {"torch", "rich", "msgspec", "gradaudit.render.sarif"}),
         ("catalogue", {"torch", "jsonschema", "rich.markdown", "msgspec"}),
     ],
 )

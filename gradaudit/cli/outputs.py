@@ -1,0 +1,54 @@
+"""What becomes of a report besides the console: options, and the files they ask for.
+
+GitHub Actions needs no option of ``run``: findings become annotations, and the report is added to
+the summary of the job, unless ``--no-github`` says otherwise.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Annotated
+
+import typer
+
+from gradaudit.render.checkout import Checkout
+from gradaudit.render.documents import Document, Format
+
+Sarif = Annotated[
+    str | None, typer.Option(metavar="PATH", help="Write the findings to a SARIF file.")
+]
+Markdown = Annotated[
+    str | None, typer.Option(metavar="PATH", help="Write the report for a pull-request comment.")
+]
+Github = Annotated[
+    bool | None,
+    typer.Option(
+        "--github/--no-github",
+        help="Annotate lines and add to the job's summary; under GitHub Actions the default.",
+        show_default=False,
+    ),
+]
+Annotate = Annotated[
+    bool,
+    typer.Option("--github", help="Print GitHub annotations, and add to the job's summary."),
+]
+
+
+def documents(*, github: bool | None, **paths: str | None) -> tuple[Document, ...]:
+    """List the files that were asked for, and the job's summary where there is one."""
+    formats: dict[Format, str | None] = paths  # type: ignore[assignment]
+    asked = [Document(format_, path) for format_, path in formats.items() if path is not None]
+    summary = os.environ.get("GITHUB_STEP_SUMMARY")
+    if annotates(github) and summary:
+        asked.append(Document("markdown", summary, append=True))
+    return tuple(asked)
+
+
+def annotates(github: bool | None) -> bool:
+    """Whether to write workflow commands: when asked to, or by itself under GitHub Actions."""
+    return os.environ.get("GITHUB_ACTIONS") == "true" if github is None else github
+
+
+def checkout() -> Checkout:
+    """Find the repository that paths are told in."""
+    return Checkout.of(os.environ)

@@ -17,6 +17,9 @@ from gradaudit.render.documents import Document, Format
 Sarif = Annotated[
     str | None, typer.Option(metavar="PATH", help="Write the findings to a SARIF file.")
 ]
+Html = Annotated[
+    str | None, typer.Option(metavar="PATH", help="Write the report as one HTML page.")
+]
 Markdown = Annotated[
     str | None, typer.Option(metavar="PATH", help="Write the report for a pull-request comment.")
 ]

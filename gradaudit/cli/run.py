@@ -13,7 +13,7 @@ from typing import Annotated
 import typer
 from typer.core import TyperCommand
 
-from gradaudit.cli.outputs import Github, Markdown, Sarif, annotates, checkout, documents
+from gradaudit.cli.outputs import Github, Html, Markdown, Sarif, annotates, checkout, documents
 
 
 class FailOn(str, Enum):
@@ -70,6 +70,7 @@ def run(
     json: Annotated[
         str | None, typer.Option("--json", metavar="PATH", help="Write the report to a JSON file.")
     ] = None,
+    html: Html = None,
     sarif: Sarif = None,
     markdown: Markdown = None,
     github: Github = None,
@@ -101,7 +102,7 @@ def run(
         target=target,
         module=module,
         args=tuple(context.args),
-        documents=documents(json=json, sarif=sarif, markdown=markdown, github=github),
+        documents=documents(json=json, html=html, sarif=sarif, markdown=markdown, github=github),
         limits=Limits(max_iterations, max_seconds),
         fail_on=fail_on.value,
         quiet=quiet,

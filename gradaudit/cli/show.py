@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
-from gradaudit.cli.outputs import Annotate, Markdown, Sarif, checkout, documents
+from gradaudit.cli.outputs import Annotate, Html, Markdown, Sarif, checkout, documents
 from gradaudit.cli.reading import Saved, read_report
 from gradaudit.cli.refusal import refuse
 
@@ -23,6 +23,7 @@ Examples:
 def show(
     report: Saved,
     *,
+    html: Html = None,
     sarif: Sarif = None,
     markdown: Markdown = None,
     github: Annotate = False,
@@ -31,7 +32,7 @@ def show(
     from gradaudit.render.console import render_report
 
     shown = read_report(report)
-    _write(report, shown, documents(sarif=sarif, markdown=markdown, github=github))
+    _write(report, shown, documents(html=html, sarif=sarif, markdown=markdown, github=github))
     render_report(shown, sys.stdout)
     if github:
         from gradaudit.render.github import write_annotations

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from gradaudit.model.report import Report
     from gradaudit.render.checkout import Checkout
 
-Format = Literal["json", "sarif", "markdown"]
+Format = Literal["json", "sarif", "html", "markdown"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +32,10 @@ def encode(report: Report, document: Document, checkout: Checkout) -> bytes:
         from gradaudit.rules.catalogue import RULES
 
         return sarif(report, checkout, RULES).encode()
+    if document.format == "html":
+        from gradaudit.render.html import html
+
+        return html(report).encode()
     from gradaudit.render.markdown import markdown
 
     return markdown(report, checkout).encode()

@@ -59,10 +59,14 @@ def gradaudit(
             ),
         ),
         (
-            "run --sarif s --markdown m --github t.py",
+            "run --html h --sarif s --markdown m --github t.py",
             RunRequest(
                 "t.py",
-                documents=(Document("sarif", "s"), Document("markdown", "m")),
+                documents=(
+                    Document("html", "h"),
+                    Document("sarif", "s"),
+                    Document("markdown", "m"),
+                ),
                 github=True,
             ),
         ),
@@ -216,17 +220,17 @@ def test_run_writes_what_it_is_asked_for_and_show_writes_the_same_later(tmp_path
     summary, root = tmp_path / "summary.md", str(tmp_path)
     summary.write_text("of another step\n")
     actions = {"GITHUB_STEP_SUMMARY": str(summary), "GITHUB_WORKSPACE": root}
-    files = [f"--{kind}={root}/run.{kind}" for kind in ("json", "sarif", "markdown")]
+    files = [f"--{kind}={root}/run.{kind}" for kind in ("json", "html", "sarif", "markdown")]
     run = gradaudit("run", *files, f"{root}/train.py", GITHUB_ACTIONS="true", **actions)
     assert run.returncode == 1
     assert run.stdout == ""
     assert "\n::error file=train.py,line=5,col=5,endColumn=" in run.stderr
     markdown = (tmp_path / "run.markdown").read_text()
     assert summary.read_text() == f"of another step\n{markdown}"
-    again = [f"--{kind}={root}/show.{kind}" for kind in ("sarif", "markdown")]
+    again = [f"--{kind}={root}/show.{kind}" for kind in ("html", "sarif", "markdown")]
     shown = gradaudit("show", f"{root}/run.json", *again, "--github", **actions)
     assert (shown.returncode, shown.stderr, shown.stdout) == (0, "", run.stderr)
-    for kind in ("sarif", "markdown"):
+    for kind in ("html", "sarif", "markdown"):
         written, first = tmp_path / f"show.{kind}", tmp_path / f"run.{kind}"
         assert written.read_text() == first.read_text()
 

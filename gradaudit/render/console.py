@@ -58,7 +58,7 @@ def report_lines(report: Report, paper: Paper) -> list[Text]:
     findings = loudest_first(report)
     lines: list[Text] = []
     for finding in findings:
-        lines += [*_finding(finding, known, report.run.iterations, paper), Text()]
+        lines += [*finding_lines(finding, known, report.run.iterations, paper), Text()]
     for gap in report.coverage.gaps:
         lead = Text("not observed: ", "yellow")
         lines += hanging(lead, f"{gap.what} ({gap.why})", paper)
@@ -68,9 +68,10 @@ def report_lines(report: Report, paper: Paper) -> list[Text]:
     return lines
 
 
-def _finding(
+def finding_lines(
     finding: Finding, known: Sequence[str], iterations: int, paper: Paper
 ) -> Iterator[Text]:
+    """Tell one finding in full; ``known`` are the names of all parameters."""
     told = _told(finding.parameters, known, paper)
     seen = seen_in(finding.iterations, iterations)
     facts = ", ".join(filter(None, (told, seen)))

@@ -259,3 +259,24 @@ def test_show_never_overwrites_what_it_reads(tmp_path):
     assert shown.returncode == 2
     assert "it is what is read" in shown.stderr
     assert (tmp_path / "r.json").read_bytes() == before
+
+
+def test_diff_fails_on_what_is_new(tmp_path):
+    (tmp_path / "train.py").write_text(BROKEN)
+    gradaudit("run", "--json", "broken.json", "train.py", cwd=tmp_path)
+    (tmp_path / "train.py").write_text(
+        BROKEN.replace("    opt.step()", "    opt.step()\n    w.grad = None")
+    )
+    gradaudit("run", "--json", "mended.json", "train.py", cwd=tmp_path)
+    worse = gradaudit("diff", "mended.json", "broken.json", cwd=tmp_path)
+    assert (worse.returncode, worse.stderr) == (1, "")
+    assert "new:\nerror[GA201]" in worse.stdout
+    assert "lives otherwise: w: fresh before, fresh, then stale after" in worse.stdout
+    better = gradaudit("diff", "broken.json", "mended.json", cwd=tmp_path)
+    assert better.returncode == 0
+    assert "gone: error[GA201]" in better.stdout
+    missing = gradaudit("diff", "broken.json", "nosuch.json", cwd=tmp_path)
+    assert missing.returncode == 2
+    assert missing.stderr == (
+        "gradaudit: Cannot read the report 'nosuch.json': No such file or directory.\n"
+    )

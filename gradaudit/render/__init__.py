@@ -1,6 +1,7 @@
 """A report becomes text.  One module per reporter; none of them decides anything.
 
-``console``      the report on a terminal, in a pipe or in a log file
+``console``      the report on a terminal, in a pipe or in a log file; with ``loop`` (the annotated
+                 loop) and ``strips`` (the lives of all parameters in a few lines)
 ``difference``   what sets two reports apart, likewise
 ``json_report``  the JSON report, written and read back
 ``schema``       the JSON Schema of that report

@@ -16,8 +16,12 @@ from gradaudit.model.findings import Consequence, Finding
 from gradaudit.model.report import Report, Run
 from gradaudit.model.sites import Location
 from gradaudit.render.excerpt import excerpt, source_line
+from gradaudit.render.listing import listings
+from gradaudit.render.loop import loop_lines
 from gradaudit.render.names import describe_parameters
+from gradaudit.render.strips import strip_lines
 from gradaudit.render.terminal import (
+    GUTTER,
     SEVERITY_COLOURS,
     Paper,
     hanging,
@@ -43,7 +47,6 @@ _TONES: dict[Tone, str] = {
     "warning": SEVERITY_COLOURS["warning"],
     "healthy": "green",
 }
-_GUTTER = "bold blue"
 
 
 def render_report(report: Report, stream: TextIO) -> None:
@@ -53,12 +56,18 @@ def render_report(report: Report, stream: TextIO) -> None:
 
 
 def report_lines(report: Report, paper: Paper) -> list[Text]:
-    """Tell the findings, the loudest first, then what was not observed, then one line for all."""
+    """Tell the findings, the loudest first, the loops, the lives, the gaps, and all in one line."""
     known = [paper.clean(parameter.name) for parameter in report.parameters]
     findings = loudest_first(report)
     lines: list[Text] = []
     for finding in findings:
         lines += [*finding_lines(finding, known, report.run.iterations, paper), Text()]
+    for part in (
+        *(loop_lines(loop, paper) for loop in listings(report)),
+        strip_lines(report, paper),
+    ):
+        told = list(part)
+        lines += [*told, Text()] if told else []
     for gap in report.coverage.gaps:
         lead = Text("not observed: ", "yellow")
         lines += hanging(lead, f"{gap.what} ({gap.why})", paper)
@@ -122,11 +131,11 @@ def _place(location: Location | None, margin: int, paper: Paper) -> Iterator[Tex
     function = inside(location)
     within = f" in {paper.clean(function)}" if function else ""
     place = paper.clean(path_line_column(location))
-    yield Text.assemble(" " * margin, ("--> ", _GUTTER), place, (within, "dim"))
+    yield Text.assemble(" " * margin, ("--> ", GUTTER), place, (within, "dim"))
 
 
 def _gutter(number: str, margin: int, paper: Paper) -> Text:
-    return Text().append(f"{number:>{margin}} {paper.bar}", _GUTTER)
+    return Text().append(f"{number:>{margin}} {paper.bar}", GUTTER)
 
 
 def _margin(finding: Finding) -> int:
@@ -135,7 +144,7 @@ def _margin(finding: Finding) -> int:
 
 def _fact(label: str, text: str, margin: int, paper: Paper, style: str = "") -> Iterator[Text]:
     if text.strip():
-        lead = Text.assemble(" " * (margin + 1), ("= ", _GUTTER), (label, style))
+        lead = Text.assemble(" " * (margin + 1), ("= ", GUTTER), (label, style))
         yield from hanging(lead, text, paper)
 
 
@@ -145,7 +154,7 @@ def _chain(finding: Finding, margin: int, paper: Paper) -> Iterator[Text]:
         return
     yield from _fact("", "how it came about:", margin, paper)
     for number, event in enumerate(finding.related, start=1):
-        lead = Text(" " * (margin + 3)).append(f"{number}. ", _GUTTER)
+        lead = Text(" " * (margin + 3)).append(f"{number}. ", GUTTER)
         yield from hanging(lead, event.message, paper)
         inner = cell_len(lead.plain) + len(str(event.location.line))
         yield from _place(event.location, inner, paper)

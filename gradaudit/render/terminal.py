@@ -26,6 +26,7 @@ _SLIMMEST = 40  # below that the terminal may wrap our lines as it likes
 _NARROWEST = 20  # no prose is wrapped to less, however deep it is indented
 
 SEVERITY_COLOURS: dict[Severity, str] = {"error": "red", "warning": "yellow", "note": "cyan"}
+GUTTER = "bold blue"
 # rich prints code on a black ground, which is a stain on a light terminal.
 _THEME = Theme({"markdown.code": "cyan", "markdown.h2": "bold", "markdown.code_block": ""})
 

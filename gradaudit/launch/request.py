@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from gradaudit.model.findings import Severity
 from gradaudit.model.run import Limits
 from gradaudit.render.checkout import Checkout
 from gradaudit.render.documents import Document
+
+if TYPE_CHECKING:
+    from gradaudit.taming.tame import Decisions
 
 #: The quietest severity that makes ``run`` exit with 1.
 FailOn = Severity | Literal["never"]
@@ -29,6 +32,7 @@ class RunRequest:
     quiet: bool = False
     github: bool = False
     checkout: Checkout = _NOWHERE
+    decisions: Decisions | None = None
 
 
 class RequestError(Exception):

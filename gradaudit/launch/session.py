@@ -13,6 +13,7 @@ import sys
 import threading
 import time
 import traceback
+from dataclasses import replace
 from typing import TYPE_CHECKING, Literal, NoReturn
 
 from gradaudit.launch.ending import Ending, conclude, exited, killed
@@ -145,7 +146,7 @@ class _Session:
         """Judge, save and show; the exit code of ours."""
         recorder = self._watch.recorder
         if recorder is not None:
-            report = self._judge(recorder.finish(), ending)
+            report = self._tame(self._judge(recorder.finish(), ending))
             saved = self._save(report)
             found = _reaches(report, self._request.fail_on)
             if found or not self._request.quiet:
@@ -165,6 +166,15 @@ class _Session:
         from gradaudit.rules.assemble import assemble
 
         return assemble(recording, self._facts(ending))
+
+    def _tame(self, report: Report) -> Report:
+        """Let only what counts be a finding; without any decision all of it does."""
+        from gradaudit.launch.sources import comments_about
+        from gradaudit.taming.settings import Settings
+        from gradaudit.taming.tame import Decisions, tame
+
+        decisions = self._request.decisions or Decisions(Settings())
+        return tame(report, replace(decisions, comments=comments_about(report)))
 
     def _facts(self, ending: Ending) -> RunFacts:
         request = self._request

@@ -71,6 +71,8 @@ def report_lines(report: Report, paper: Paper) -> list[Text]:
     for gap in report.coverage.gaps:
         lead = Text("not observed: ", "yellow")
         lines += hanging(lead, f"{gap.what} ({gap.why})", paper)
+    for unused in report.unused_ignores:
+        lines += hanging(Text("unused ignore: ", "yellow"), unused, paper)
     lines += _failure(report.run, paper)
     lines += _pointer(findings, paper)
     lines.append(_summary(report))

@@ -47,6 +47,7 @@ def _document(report: Report, checkout: Checkout) -> Iterator[str]:
     gaps = [
         f"- not observed: {_prose(gap.what)} ({_prose(gap.why)})" for gap in report.coverage.gaps
     ]
+    gaps += [f"- unused ignore: {_prose(unused)}" for unused in report.unused_ignores]
     room = _MOST - sum(map(len, head)) - sum(map(len, gaps))
     findings = loudest_first(report)
     known = [parameter.name for parameter in report.parameters]

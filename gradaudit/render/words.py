@@ -36,15 +36,26 @@ def verdict(report: Report) -> Verdict:
     summary, run = report.summary, report.run
     counts = {"error": summary.error, "warning": summary.warning, "note": summary.note}
     found = ", ".join(count(number, noun) for noun, number in counts.items() if number)
+    aside = f" ({put_aside(report)})" if report.suppressed else ""
     if summary.error or summary.warning:
-        return Verdict(found, extent(report), "error" if summary.error else "warning")
+        return Verdict(found + aside, extent(report), "error" if summary.error else "warning")
     if not found and not run.backward_calls:
         return Verdict("nothing to audit", _absence(report), "warning")
-    notes = f", {found}" if found else ""
+    notes = (f", {found}" if found else "") + aside
     if run.outcome in ("failed", "interrupted"):
         return Verdict(f"nothing wrong so far{notes}", extent(report), "warning")
+    if report.suppressed:
+        return Verdict(f"nothing else{notes}", extent(report), "healthy")
     told = extent(report) if found else f"{extent(report)}; nothing to report"
     return Verdict(f"healthy{notes}", told, "healthy")
+
+
+def put_aside(report: Report) -> str:
+    """Count the findings that do not count: those known before, and those ignored."""
+    known = sum(item.by == "baseline" for item in report.suppressed)
+    ignored = len(report.suppressed) - known
+    counts = {"known": known, "ignored": ignored}
+    return ", ".join(f"{number:,} {word}" for word, number in counts.items() if number)
 
 
 def loudest_first(report: Report) -> list[Finding]:

@@ -6,7 +6,7 @@ import math
 import random
 from dataclasses import replace
 
-from gradaudit.model.findings import Consequence, Related, Span
+from gradaudit.model.findings import Consequence, Related, Span, Suppressed
 from gradaudit.model.report import ExceptionInfo, Gap, Report, TimelineRun
 
 from .reports import at, finding, parameter, report
@@ -100,6 +100,17 @@ SAMPLES = {
             related=(Related("a\tb", at(3, "\n\nx", column=1)),),
         ),
         argv=("\udcff",),
+    ),
+    "tamed": replace(
+        report(_MISSING_ZERO_GRAD),
+        suppressed=(
+            Suppressed(_GRAPH_CUT, "comment", "a stop-gradient, <b>on purpose</b>"),
+            Suppressed(_LEFTOVER, "baseline", "known in base.json"),
+        ),
+        unused_ignores=("train.py:7: no GA401 is found here \x1b[31m",),
+    ),
+    "nothing_but_tamed": replace(
+        report(), suppressed=(Suppressed(_GRAPH_CUT, "setting", "ignored in gradaudit.toml"),)
     ),
     "columns_beyond_the_line": report(
         finding(location=at(5, "    y = f(", column=400, end_column=500)),

@@ -11,6 +11,7 @@ import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib import resources
+from itertools import groupby
 from typing import Any
 
 from jinja2 import Environment, StrictUndefined
@@ -126,9 +127,10 @@ class _Loop:
         """Quote a line."""
         return visible(source_line(location)[self._margin :].expandtabs(4))
 
-    def is_elsewhere(self, line: ListedLine) -> bool:
-        """Whether it stands in another file."""
-        return line.location.path != self.loop.path
+    def parts(self) -> Iterator[tuple[str, list[ListedLine]]]:
+        """Tell the lines file by file; those in the loop's own come first."""
+        for path, lines in groupby(self.lines, key=lambda line: line.location.path):
+            yield ("" if path == self.loop.path else path), list(lines)
 
 
 def _cut(location: Location) -> Excerpt | None:

@@ -7,12 +7,13 @@ the summary of the job, unless ``--no-github`` says otherwise.
 from __future__ import annotations
 
 import os
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from gradaudit.render.checkout import Checkout
-from gradaudit.render.documents import Document, Format
+if TYPE_CHECKING:
+    from gradaudit.render.checkout import Checkout
+    from gradaudit.render.documents import Document, Format
 
 Sarif = Annotated[
     str | None, typer.Option(metavar="PATH", help="Write the findings to a SARIF file.")
@@ -39,10 +40,13 @@ Annotate = Annotated[
 
 def documents(*, github: bool | None, **paths: str | None) -> tuple[Document, ...]:
     """List the files that were asked for, and the job's summary where there is one."""
+    from gradaudit.render.documents import Document
+
     formats: dict[Format, str | None] = paths  # type: ignore[assignment]
     asked = [Document(format_, path) for format_, path in formats.items() if path is not None]
-    summary = os.environ.get("GITHUB_STEP_SUMMARY")
-    if annotates(github) and summary:
+    summary = os.environ.get("GITHUB_STEP_SUMMARY", "")
+    # Nobody asked for it by name: where there is no such place, in a container say, it is left out.
+    if annotates(github) and os.path.isdir(os.path.dirname(summary)):  # noqa: PTH112, PTH120
         asked.append(Document("markdown", summary, append=True))
     return tuple(asked)
 
@@ -54,4 +58,6 @@ def annotates(github: bool | None) -> bool:
 
 def checkout() -> Checkout:
     """Find the repository that paths are told in."""
+    from gradaudit.render.checkout import Checkout
+
     return Checkout.of(os.environ)

@@ -10,7 +10,6 @@ import os.path
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import PurePath
-from urllib.parse import quote
 
 from gradaudit.model.report import Report
 from gradaudit.model.sites import Location
@@ -47,6 +46,8 @@ class Checkout:
 
 def uri(path: str) -> str:
     """Write a path as the address of a file, bytes that are no UTF-8 included."""
+    from urllib.parse import quote  # imports more than a run before its script should
+
     return quote(path.encode("utf-8", "surrogateescape" if _escapes(path) else "surrogatepass"))
 
 

@@ -76,10 +76,11 @@ def test_parse(line, request_):
     assert parse(line.split()) == request_
 
 
-def test_github_actions_asks_by_itself(monkeypatch):
+def test_github_actions_asks_by_itself(monkeypatch, tmp_path):
+    summary = str(tmp_path / "summary.md")
     for name, value in {
         "GITHUB_ACTIONS": "true",
-        "GITHUB_STEP_SUMMARY": "/w/summary.md",
+        "GITHUB_STEP_SUMMARY": summary,
         "GITHUB_WORKSPACE": "/w",
         "GITHUB_SERVER_URL": "https://github.com",
         "GITHUB_REPOSITORY": "ada/net",
@@ -88,11 +89,13 @@ def test_github_actions_asks_by_itself(monkeypatch):
         monkeypatch.setenv(name, value)
     asked = parse(["run", "t.py"])
     assert asked.github
-    assert asked.documents == (Document("markdown", "/w/summary.md", append=True),)
+    assert asked.documents == (Document("markdown", summary, append=True),)
     assert asked.checkout == Checkout("/w", "https://github.com/ada/net/blob/1234")
     declined = parse(["run", "--no-github", "t.py"])
     assert not declined.github
     assert declined.documents == ()
+    monkeypatch.setenv("GITHUB_STEP_SUMMARY", "/not/mounted/summary.md")
+    assert parse(["run", "t.py"]).documents == ()
 
 
 def test_an_empty_argument_is_passed_on():
@@ -165,7 +168,7 @@ def test_help_imports_little():
     call = modules + "from gradaudit.cli.app import main; main()"
     loaded = set(gradaudit("--help", code=call).stderr.split())
     assert "typer" in loaded
-    assert not loaded & {"torch", "numpy", "rich", "msgspec", "gradaudit.launch.session"}
+    assert not loaded & {"torch", "numpy", "rich", "msgspec", "jinja2", "gradaudit.launch.session"}
     assert "torch" not in gradaudit("rules", code=call).stderr.split()
 
 

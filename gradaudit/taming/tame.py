@@ -6,7 +6,7 @@ Nothing is lost on the way: what does not count is kept beside the findings, wit
 from __future__ import annotations
 
 import os.path
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from gradaudit.model.findings import SEVERITIES, Decider, Finding, Suppressed
@@ -62,29 +62,14 @@ class _Tamer:
         return finding if severity is None else replace(finding, severity=severity)
 
     def counts(self, finding: Finding) -> bool:
-        """Whether nobody decided otherwise; the first who did is remembered."""
-        settings = self._settings
-        if settings.select and finding.rule not in settings.select:
-            return self.suppress(finding, "setting", f"not selected in {settings.source}")
-        if finding.rule in settings.ignore:
-            return self.suppress(finding, "setting", f"ignored in {settings.source}")
-        for asked, applies in (
-            (settings.files, self._in_file),
-            (settings.parameters, _all_named),
-        ):
-            ignore = self._first(finding, asked, applies)
-            if ignore is not None:
-                return self.suppress(finding, "setting", ignore.reason)
-        for comment in self._comments:
-            if finding.rule in comment.rules and self._on_line(finding, comment):
-                self._used.add(comment)
-                reason = comment.reason or f"ignored at {comment.path}:{comment.line}"
-                return self.suppress(finding, "comment", reason)
-        return True
+        """Whether nobody decided otherwise; of several who did, the first is told."""
+        decisions = list(self._decisions(finding))
+        if decisions:
+            self.suppress(finding, *decisions[0])
+        return not decisions
 
-    def suppress(self, finding: Finding, by: Decider, reason: str) -> bool:
+    def suppress(self, finding: Finding, by: Decider, reason: str) -> None:
         self.suppressed.append(Suppressed(finding, by, reason))
-        return False
 
     def unused(self) -> list[str]:
         """Tell the ignores that ignored nothing, and those that nobody can follow."""
@@ -101,17 +86,25 @@ class _Tamer:
                 told.append(f"{comment.path}:{comment.line}: {problem}")
         return told
 
-    def _first(
-        self,
-        finding: Finding,
-        ignores: Sequence[Ignore],
-        applies: Callable[[Finding, Ignore], bool],
-    ) -> Ignore | None:
-        for ignore in ignores:
-            if ignore.concerns(finding.rule) and applies(finding, ignore):
-                self._used.add(ignore)
-                return ignore
-        return None
+    def _decisions(self, finding: Finding) -> Iterator[tuple[Decider, str]]:
+        """Tell all that is decided about a finding, and remember what was of use."""
+        settings = self._settings
+        if settings.select and finding.rule not in settings.select:
+            yield "setting", f"not selected in {settings.source}"
+        if finding.rule in settings.ignore:
+            yield "setting", f"ignored in {settings.source}"
+        for comment in self._comments:
+            if finding.rule in comment.rules and _on_line(finding, comment):
+                self._used.add(comment)
+                yield "comment", comment.reason or f"ignored at {comment.path}:{comment.line}"
+        for ignores, applies in (
+            (settings.files, self._in_file),
+            (settings.parameters, _all_named),
+        ):
+            for ignore in ignores:
+                if ignore.concerns(finding.rule) and applies(finding, ignore):
+                    self._used.add(ignore)
+                    yield "setting", ignore.reason
 
     def _in_file(self, finding: Finding, ignore: Ignore) -> bool:
         if finding.location is None:
@@ -121,11 +114,12 @@ class _Tamer:
         below = path.removeprefix(f"{root}/") if root else finding.location.path
         return ignore.names(below)
 
-    def _on_line(self, finding: Finding, comment: Comment) -> bool:
-        place = finding.location
-        if place is None or place.path != comment.path:
-            return False
-        return place.line <= comment.line <= (place.end_line or place.line)
+
+def _on_line(finding: Finding, comment: Comment) -> bool:
+    place = finding.location
+    if place is None or place.path != comment.path:
+        return False
+    return place.line <= comment.line <= (place.end_line or place.line)
 
 
 def _all_named(finding: Finding, ignore: Ignore) -> bool:

@@ -139,3 +139,11 @@ def test_everything_is_known_to_a_baseline_that_is_about_to_be_written():
 def test_what_was_put_aside_before_stays_aside():
     before = replace(BOTH, suppressed=(Suppressed(STALE, "comment", ""),), unused_ignores=("x",))
     assert tamed(before) == before
+
+
+def test_of_several_decisions_all_were_of_use():
+    comment = Comment("train.py", 44, ("GA201",), "on purpose")
+    ignore = Ignore(("net.*",), ("GA201",), "frozen")
+    report_ = tamed(comments=[comment], parameters=(ignore,), ignore=("GA201",))
+    assert aside(report_) == [(STALE, "setting", "ignored in gradaudit.toml")]
+    assert report_.unused_ignores == ()

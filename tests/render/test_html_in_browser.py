@@ -83,6 +83,7 @@ class Reader:
     def hover(self, share: float, row: int) -> str:
         canvas = self.find("canvas")
         self.run("arguments[0].scrollIntoView({block: 'center'})", canvas)
+        self.wait()  # scrolling hides what hovering shows
         width, height = canvas.size["width"], canvas.size["height"]
         x, y = share * (width - 8) - width / 2, 26 + 22 * row + 11 - height / 2
         ActionChains(self.browser).move_to_element_with_offset(canvas, int(x), int(y)).perform()

@@ -1,7 +1,7 @@
 """``gradaudit``, the console script.
 
 Parse first, launch after: when a script is run, typer is off the stack, out of ``sys.modules``,
-and has left no hook behind.  ``rules``, ``explain`` and ``show`` are done within the parsing.
+and has left no hook behind.  All other commands are done within the parsing.
 """
 
 from __future__ import annotations

@@ -9,6 +9,8 @@ import typer
 import typer.main
 
 from gradaudit import __version__
+from gradaudit.cli.diff import EXAMPLES as DIFF_EXAMPLES
+from gradaudit.cli.diff import diff
 from gradaudit.cli.explain import EXAMPLES as EXPLAIN_EXAMPLES
 from gradaudit.cli.explain import explain
 from gradaudit.cli.rules import rules
@@ -31,6 +33,7 @@ and look up what it found with
 app = typer.Typer(name="gradaudit", no_args_is_help=True, rich_markup_mode=None)
 app.command(cls=RunCommand, epilog=RUN_EXAMPLES, context_settings=SETTINGS)(run)
 app.command(epilog=SHOW_EXAMPLE)(show)
+app.command(epilog=DIFF_EXAMPLES)(diff)
 app.command()(rules)
 app.command(epilog=EXPLAIN_EXAMPLES)(explain)
 

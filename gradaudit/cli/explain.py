@@ -20,7 +20,8 @@ def explain(
     rule: Annotated[str, typer.Argument(metavar="RULE", help="A rule's code or name.")],
 ) -> None:
     """Explain a rule: what it finds, why it matters, and how to mend it."""
-    from gradaudit.render.catalogue import UnknownRule, render_explanation
+    from gradaudit.render.catalogue import render_explanation
+    from gradaudit.rules.lookup import UnknownRule
 
     try:
         render_explanation(rule, sys.stdout)

@@ -13,6 +13,9 @@ from typing import Annotated
 import typer
 from typer.core import TyperCommand
 
+from gradaudit.cli.configured import fill_in
+from gradaudit.cli.outputs import Github, Html, Markdown, Sarif, annotates, checkout, documents
+
 
 class FailOn(str, Enum):
     """The quietest severity that makes ``run`` exit with 1."""
@@ -30,13 +33,22 @@ def _positive(seconds: float | None) -> float | None:
 
 
 class RunCommand(TyperCommand):
-    """Shows the usage line as one would write it, which typer cannot know."""
+    """Shows the usage line as one would write it, and takes what is not given from a file."""
+
+    def parse_args(self, ctx: typer.Context, args: list[str]) -> list[str]:  # type: ignore[override]
+        """Parse; ``--help`` and mistakes end here, before any file is looked for."""
+        rest = super().parse_args(ctx, args)
+        if not ctx.resilient_parsing:
+            fill_in(ctx, self.params)
+        return rest
 
     def collect_usage_pieces(self, ctx: object) -> list[str]:
         """Name the pieces behind ``gradaudit run``."""
         del ctx
         return ["[OPTIONS]", "[-m]", "SCRIPT", "[ARGS]..."]
 
+
+_NONE: list[str] = []
 
 #: What is no option of ours is left alone, from the first word on that is none.
 SETTINGS = {"allow_interspersed_args": False, "allow_extra_args": True}
@@ -46,6 +58,10 @@ Examples:
     gradaudit run train.py --lr 0.1
     gradaudit run --max-iterations 20 --json report.json train.py
     gradaudit run -m project.train --epochs 1
+
+\b
+Options may stand in gradaudit.toml, or in [tool.gradaudit] of pyproject.toml, as well; the command
+line wins.
 
 \b
 Exit code: the script's own when it is not 0; else 1 when a finding reaches --fail-on;
@@ -68,6 +84,10 @@ def run(
     json: Annotated[
         str | None, typer.Option("--json", metavar="PATH", help="Write the report to a JSON file.")
     ] = None,
+    html: Html = None,
+    sarif: Sarif = None,
+    markdown: Markdown = None,
+    github: Github = None,
     max_iterations: Annotated[
         int | None,
         typer.Option(metavar="N", min=1, help="Stop the training after N iterations."),
@@ -79,9 +99,28 @@ def run(
     fail_on: Annotated[
         FailOn, typer.Option(help="Exit with 1 on findings as severe as this, or more.")
     ] = FailOn.error,
+    select: Annotated[
+        list[str], typer.Option(metavar="RULES", help="Count these rules only, by code or name.")
+    ] = _NONE,
+    ignore: Annotated[
+        list[str], typer.Option(metavar="RULES", help="Do not count these rules.")
+    ] = _NONE,
+    baseline: Annotated[
+        str | None,
+        typer.Option(metavar="PATH", help="Count only what is not in this file."),
+    ] = None,
+    write_baseline: Annotated[
+        str | None,
+        typer.Option(metavar="PATH", help="Write all that is found to this file: it is known now."),
+    ] = None,
     quiet: Annotated[
         bool,
-        typer.Option("-q", "--quiet", help="Print no report unless --fail-on makes the run fail."),
+        typer.Option(
+            "--quiet/--no-quiet",
+            "-q",
+            help="Print no report unless --fail-on makes the run fail.",
+            show_default=False,
+        ),
     ] = False,
 ) -> None:
     """Run a training script and report on its gradients.
@@ -89,6 +128,7 @@ def run(
     The script needs no change.  Its output stays its own: the report goes to stderr.  Our options
     come before SCRIPT; whatever comes behind it is the script's.
     """
+    from gradaudit.cli.decisions import decided
     from gradaudit.launch.request import RunRequest
     from gradaudit.model.run import Limits
 
@@ -96,8 +136,18 @@ def run(
         target=target,
         module=module,
         args=tuple(context.args),
-        json=json,
+        documents=documents(
+            json=json,
+            html=html,
+            sarif=sarif,
+            markdown=markdown,
+            baseline=write_baseline,
+            github=github,
+        ),
         limits=Limits(max_iterations, max_seconds),
         fail_on=fail_on.value,
         quiet=quiet,
+        github=annotates(github),
+        checkout=checkout(),
+        decisions=decided(context, select, ignore, baseline, write_baseline),
     )

@@ -1,32 +1,54 @@
-"""``gradaudit show``: a report that was saved, as ``run`` shows it."""
+"""``gradaudit show``: a report that was saved, as ``run`` shows it, or as any other file."""
 
 from __future__ import annotations
 
 import sys
-from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING
 
-import typer
-
+from gradaudit.cli.outputs import Annotate, Html, Markdown, Sarif, checkout, documents
+from gradaudit.cli.reading import Saved, read_report
 from gradaudit.cli.refusal import refuse
 
+if TYPE_CHECKING:
+    from gradaudit.model.report import Report
+    from gradaudit.render.documents import Document
+
 EXAMPLE = """\b
-Example:
+Examples:
     gradaudit show report.json
+    gradaudit show report.json --sarif report.sarif
 """
 
 
 def show(
-    report: Annotated[str, typer.Argument(metavar="REPORT", help="A file made with run --json.")],
+    report: Saved,
+    *,
+    html: Html = None,
+    sarif: Sarif = None,
+    markdown: Markdown = None,
+    github: Annotate = False,
 ) -> None:
-    """Show a saved report."""
+    """Show a saved report, and write it as other files if asked to."""
     from gradaudit.render.console import render_report
-    from gradaudit.render.json_report import ReportError, loads
+
+    shown = read_report(report)
+    _write(report, shown, documents(html=html, sarif=sarif, markdown=markdown, github=github))
+    render_report(shown, sys.stdout)
+    if github:
+        from gradaudit.render.github import write_annotations
+
+        write_annotations(shown, checkout(), sys.stdout)
+
+
+def _write(source: str, report: Report, asked: tuple[Document, ...]) -> None:
+    from gradaudit.launch.output import report_files
+    from gradaudit.launch.request import RequestError
+    from gradaudit.render.documents import encode
 
     try:
-        shown = loads(Path(report).read_bytes())
+        for document, file in report_files(asked, source=source):
+            file.write(encode(report, document, checkout()))
+    except RequestError as problem:
+        refuse(problem)
     except OSError as error:
-        refuse(f"Cannot read the report {report!r}: {error.strerror}.")
-    except ReportError as error:
-        refuse(f"{report!r} is no report that can be shown: {error}")
-    render_report(shown, sys.stdout)
+        refuse(f"The report could not be written: {error}.")

@@ -14,5 +14,6 @@
 ``ending``        how the script ended
 ``signals``       dying of SIGTERM and SIGHUP, but not without a report
 ``exits``         ``os._exit``, but not without a report
+``sources``       the user's decisions that stand in the source files
 ``output``        where the report goes: a stderr of our own, and a file replaced at once
 """

@@ -5,10 +5,12 @@ from __future__ import annotations
 import fcntl
 import os
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TextIO
 
 from gradaudit.launch.request import RequestError
+from gradaudit.render.documents import Document
 
 #: Far from the descriptors that the script's own files get.
 _FIRST_FD = 200
@@ -27,40 +29,61 @@ def private_stderr() -> TextIO:
     return os.fdopen(fd, "w", encoding=encoding, errors="backslashreplace", buffering=1)
 
 
+def report_files(
+    documents: Iterable[Document], *, source: str | None
+) -> tuple[tuple[Document, ReportFile], ...]:
+    """Check every file before anything is done; `RequestError` if one cannot be written."""
+    files = tuple(
+        (document, ReportFile(document.path, source=source, append=document.append))
+        for document in documents
+    )
+    paths = [file.path for _, file in files]
+    for document, file in files:
+        if paths.count(file.path) > 1 and file.is_replaced():
+            raise RequestError(f"Two reports cannot both be {document.path!r}: name another file.")
+    return files
+
+
 class ReportFile:
     """A file to be written when the run is over, checked before the run begins."""
 
-    def __init__(self, path: str, *, script: str | None) -> None:
-        self._path = Path(path).resolve()
-        self._beside = self._path.with_name(f"{self._path.name}.{os.getpid()}.tmp")
-        problem = self._problem(script)
+    def __init__(self, path: str, *, source: str | None, append: bool = False) -> None:
+        self.path = Path(path).resolve()
+        self._append = append
+        self._beside = self.path.with_name(f"{self.path.name}.{os.getpid()}.tmp")
+        problem = self._problem(source)
         if problem:
             raise RequestError(f"Cannot write the report to {path!r}: {problem}.")
 
     def write(self, data: bytes) -> None:
         """Replace the file at once, so that no reader ever sees half a report."""
-        if self._is_device():
-            self._path.write_bytes(data)
+        if not self.is_replaced():
+            with self.path.open("ab" if self._append else "wb") as file:
+                file.write(data)
             return
         try:
             with self._beside.open("wb") as file:
                 file.write(data)
                 file.flush()
                 os.fsync(file.fileno())
-            self._beside.replace(self._path)
+            self._beside.replace(self.path)
         finally:
             self._beside.unlink(missing_ok=True)
 
-    def _problem(self, script: str | None) -> str | None:
-        if self._path.is_dir():
+    def is_replaced(self) -> bool:
+        """Whether the report becomes the file: not one to add to, a pipe or another device."""
+        return not self._append and (self.path.is_file() or not self.path.exists())
+
+    def _problem(self, source: str | None) -> str | None:
+        if self.path.is_dir():
             return "it is a directory; name a file"
-        if not self._path.parent.is_dir():
-            return f"the directory '{self._path.parent}' does not exist; create it first"
-        if script is not None and self._path == Path(script).resolve():
-            return "it is the script itself; name another file"
-        if self._path.exists() and not os.access(self._path, os.W_OK):
+        if not self.path.parent.is_dir():
+            return f"the directory '{self.path.parent}' does not exist; create it first"
+        if source is not None and self.path == Path(source).resolve():
+            return "it is what is read; name another file"
+        if self.path.exists() and not os.access(self.path, os.W_OK):
             return "there is a file that may not be written; name another"
-        return None if self._is_device() else self._trial()
+        return self._trial() if self.is_replaced() else None
 
     def _trial(self) -> str | None:
         """Make a file there: only trying tells, on a disk that is full or may only be read."""
@@ -70,7 +93,3 @@ class ReportFile:
         except OSError as error:
             return f"{error.strerror}; name a file in a directory that you may write to"
         return None
-
-    def _is_device(self) -> bool:
-        """Whether there is something to be written into, and not to be replaced: a pipe, say."""
-        return self._path.exists() and not self._path.is_file()

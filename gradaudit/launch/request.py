@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from gradaudit.model.findings import Severity
 from gradaudit.model.run import Limits
+from gradaudit.render.checkout import Checkout
+from gradaudit.render.documents import Document
+
+if TYPE_CHECKING:
+    from gradaudit.taming.tame import Decisions
 
 #: The quietest severity that makes ``run`` exit with 1.
 FailOn = Severity | Literal["never"]
 
-_UNLIMITED = Limits()
+_UNLIMITED, _NOWHERE = Limits(), Checkout()
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,10 +26,13 @@ class RunRequest:
     target: str
     module: bool = False
     args: tuple[str, ...] = ()
-    json: str | None = None
+    documents: tuple[Document, ...] = ()
     limits: Limits = _UNLIMITED
     fail_on: FailOn = "error"
     quiet: bool = False
+    github: bool = False
+    checkout: Checkout = _NOWHERE
+    decisions: Decisions | None = None
 
 
 class RequestError(Exception):

@@ -13,13 +13,14 @@ import sys
 import threading
 import time
 import traceback
+from dataclasses import replace
 from typing import TYPE_CHECKING, Literal, NoReturn
 
 from gradaudit.launch.ending import Ending, conclude, exited, killed
 from gradaudit.launch.exits import report_before_exit
 from gradaudit.launch.installed import require_torch
 from gradaudit.launch.interpreter import end_program
-from gradaudit.launch.output import ReportFile, private_stderr
+from gradaudit.launch.output import ReportFile, private_stderr, report_files
 from gradaudit.launch.request import FailOn, RequestError, RunRequest
 from gradaudit.launch.signals import DeadlySignals, die
 from gradaudit.launch.surroundings import Surroundings
@@ -28,6 +29,7 @@ from gradaudit.launch.watch import Watch
 from gradaudit.model.findings import SEVERITIES
 from gradaudit.model.report import Report
 from gradaudit.model.run import RunFacts
+from gradaudit.render.documents import Document
 
 if TYPE_CHECKING:
     from gradaudit.ledger.recording import Recording
@@ -52,8 +54,8 @@ class _Session:
         self._request = request
         self._surroundings = surroundings
         self._target: Target = target_of(request)
-        script = None if request.module else request.target
-        self._file = ReportFile(request.json, script=script) if request.json else None
+        source = None if request.module else request.target
+        self._files = report_files(request.documents, source=source)
         self._target.become()
         require_torch()
         self._stderr = private_stderr()
@@ -144,18 +146,19 @@ class _Session:
         """Judge, save and show; the exit code of ours."""
         recorder = self._watch.recorder
         if recorder is not None:
-            report = self._judge(recorder.finish(), ending)
+            report = self._tame(self._judge(recorder.finish(), ending))
             saved = self._save(report)
             found = _reaches(report, self._request.fail_on)
             if found or not self._request.quiet:
                 self._show(report)
+            self._annotate(report)
             return UNUSABLE if not saved else FOUND if found else 0
         if self._watch.torch_was_imported:
             self._say("This run was not recorded, so there is no report.")
             return UNUSABLE
         when = "ended before it imported" if ending.code else "never imported"
         self._say(f"The script {when} torch: there is nothing to audit.")
-        if self._file is not None:
+        if self._files:
             self._save(self._judge(None, ending))
         return UNUSABLE
 
@@ -163,6 +166,15 @@ class _Session:
         from gradaudit.rules.assemble import assemble
 
         return assemble(recording, self._facts(ending))
+
+    def _tame(self, report: Report) -> Report:
+        """Let only what counts be a finding; without any decision all of it does."""
+        from gradaudit.launch.sources import comments_about
+        from gradaudit.taming.settings import Settings
+        from gradaudit.taming.tame import Decisions, tame
+
+        decisions = self._request.decisions or Decisions(Settings())
+        return tame(report, replace(decisions, comments=comments_about(report)))
 
     def _facts(self, ending: Ending) -> RunFacts:
         request = self._request
@@ -177,16 +189,25 @@ class _Session:
         )
 
     def _save(self, report: Report) -> bool:
-        if self._file is None:
-            return True
-        from gradaudit.render.json_report import dumps
+        """Write the files that were asked for; one that fails does not take the others along."""
+        saved = [self._write(report, document, file) for document, file in self._files]
+        return all(saved)
+
+    def _write(self, report: Report, document: Document, file: ReportFile) -> bool:
+        from gradaudit.render.documents import encode
 
         try:
-            self._file.write(dumps(report))
+            file.write(encode(report, document, self._request.checkout))
         except OSError as error:
-            self._say(f"The report could not be written to {self._request.json!r}: {error}.")
+            self._say(f"The report could not be written to {document.path!r}: {error}.")
             return False
         return True
+
+    def _annotate(self, report: Report) -> None:
+        if self._request.github:
+            from gradaudit.render.github import write_annotations
+
+            write_annotations(report, self._request.checkout, self._stderr)
 
     def _show(self, report: Report) -> None:
         from gradaudit.render.console import render_report

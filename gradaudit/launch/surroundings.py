@@ -33,7 +33,16 @@ from typing import Any
 
 #: What the end of a run imports from outside the standard library, and what that imports.
 _THIRD_PARTY = frozenset(
-    {"markdown_it", "mdurl", "msgspec", "pygments", "rich", "typing_extensions"}
+    {
+        "jinja2",
+        "markdown_it",
+        "markupsafe",
+        "mdurl",
+        "msgspec",
+        "pygments",
+        "rich",
+        "typing_extensions",
+    }
 )
 
 

@@ -54,3 +54,16 @@ class Finding:
     iterations: Span | None = None
     consequences: tuple[Consequence, ...] = ()
     fingerprint: str = ""
+
+
+#: Who decided that a finding does not count: a comment on its line, a setting, or a baseline.
+Decider = Literal["comment", "setting", "baseline"]
+
+
+@dataclass(frozen=True, slots=True)
+class Suppressed:
+    """A finding that does not count, by whose decision, and for which reason."""
+
+    finding: Finding
+    by: Decider
+    reason: str

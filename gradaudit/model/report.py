@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from gradaudit.model.findings import Finding
+from gradaudit.model.findings import Finding, Suppressed
 from gradaudit.model.sites import Location
 
 SCHEMA_VERSION = 1
@@ -171,3 +171,5 @@ class Report:
     parameters: tuple[ParameterInfo, ...]
     findings: tuple[Finding, ...]
     summary: Summary
+    suppressed: tuple[Suppressed, ...] = ()
+    unused_ignores: tuple[str, ...] = ()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import groupby
@@ -18,15 +17,12 @@ from gradaudit.render.terminal import (
     paper_of,
     put,
 )
+from gradaudit.rules.lookup import find_rule
 
 if TYPE_CHECKING:
     from gradaudit.rules.rule import Rule
 
 _UNWRAPPED = 10_000
-
-
-class UnknownRule(LookupError):  # noqa: N818 - it is what the user gave, and reads as that
-    """No rule has this code or name; the message says so and offers the nearest one."""
 
 
 def render_rules(stream: TextIO, rules: Sequence[Rule] | None = None) -> None:
@@ -56,19 +52,6 @@ def render_explanation(
     body = f"{rule.summary}\n\n{rule.documentation}"
     markdown = Markdown(body, code_theme="ansi_dark", hyperlinks=False)
     put(stream, [title, Text(), markdown], paper)
-
-
-def find_rule(code_or_name: str, rules: Sequence[Rule]) -> Rule:
-    """Find a rule by its code or its name, in any case of letters."""
-    wanted = code_or_name.strip().casefold()
-    spellings = {spelling.casefold(): rule for rule in rules for spelling in (rule.code, rule.name)}
-    if wanted in spellings:
-        return spellings[wanted]
-    message = f"there is no rule {code_or_name[:40]!r}"
-    for nearest in difflib.get_close_matches(wanted, spellings, n=1):
-        rule = spellings[nearest]
-        raise UnknownRule(f"{message}: did you mean {rule.code} ({rule.name})?")
-    raise UnknownRule(f"{message}: `gradaudit rules` lists them all")
 
 
 def _all_rules() -> Sequence[Rule]:

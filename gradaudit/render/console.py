@@ -12,11 +12,16 @@ from typing import TextIO
 from rich.cells import cell_len
 from rich.text import Text
 
-from gradaudit.model.findings import SEVERITIES, Consequence, Finding, Span
-from gradaudit.model.report import Outcome, Report, Run
+from gradaudit.model.findings import Consequence, Finding
+from gradaudit.model.report import Report, Run
 from gradaudit.model.sites import Location
+from gradaudit.render.excerpt import excerpt, source_line
+from gradaudit.render.listing import listings
+from gradaudit.render.loop import loop_lines
 from gradaudit.render.names import describe_parameters
+from gradaudit.render.strips import strip_lines
 from gradaudit.render.terminal import (
+    GUTTER,
     SEVERITY_COLOURS,
     Paper,
     hanging,
@@ -25,14 +30,23 @@ from gradaudit.render.terminal import (
     put,
     wrap_words,
 )
+from gradaudit.render.words import (
+    Tone,
+    ended_with,
+    inside,
+    loudest_first,
+    path_line_column,
+    seconds,
+    seen_in,
+    verdict,
+    who,
+)
 
-_ENDINGS: dict[Outcome, str] = {
-    "completed": "",
-    "failed": "; the script failed",
-    "stopped": "; stopped at the limit",
-    "interrupted": "; interrupted",
+_TONES: dict[Tone, str] = {
+    "error": SEVERITY_COLOURS["error"],
+    "warning": SEVERITY_COLOURS["warning"],
+    "healthy": "green",
 }
-_GUTTER = "bold blue"
 
 
 def render_report(report: Report, stream: TextIO) -> None:
@@ -42,26 +56,35 @@ def render_report(report: Report, stream: TextIO) -> None:
 
 
 def report_lines(report: Report, paper: Paper) -> list[Text]:
-    """Tell the findings, the loudest first, then what was not observed, then one line for all."""
+    """Tell the findings, the loudest first, the loops, the lives, the gaps, and all in one line."""
     known = [paper.clean(parameter.name) for parameter in report.parameters]
-    findings = sorted(report.findings, key=lambda finding: SEVERITIES.index(finding.severity))
+    findings = loudest_first(report)
     lines: list[Text] = []
     for finding in findings:
-        lines += [*_finding(finding, known, report.run.iterations, paper), Text()]
+        lines += [*finding_lines(finding, known, report.run.iterations, paper), Text()]
+    for part in (
+        *(loop_lines(loop, paper) for loop in listings(report)),
+        strip_lines(report, paper),
+    ):
+        told = list(part)
+        lines += [*told, Text()] if told else []
     for gap in report.coverage.gaps:
         lead = Text("not observed: ", "yellow")
         lines += hanging(lead, f"{gap.what} ({gap.why})", paper)
+    for unused in report.unused_ignores:
+        lines += hanging(Text("unused ignore: ", "yellow"), unused, paper)
     lines += _failure(report.run, paper)
     lines += _pointer(findings, paper)
     lines.append(_summary(report))
     return lines
 
 
-def _finding(
+def finding_lines(
     finding: Finding, known: Sequence[str], iterations: int, paper: Paper
 ) -> Iterator[Text]:
+    """Tell one finding in full; ``known`` are the names of all parameters."""
     told = _told(finding.parameters, known, paper)
-    seen = _iterations(finding.iterations, iterations)
+    seen = seen_in(finding.iterations, iterations)
     facts = ", ".join(filter(None, (told, seen)))
     margin = _margin(finding)
     yield from _header(finding, paper)
@@ -93,7 +116,7 @@ def _excerpt(location: Location | None, margin: int, colour: str, paper: Paper) 
     if location is None:
         return
     yield from _place(location, margin, paper)
-    if not _line_of(location):
+    if not source_line(location):
         return
     before, mark, after = _source(location, paper.width - margin - 3, paper)
     yield _gutter("", margin, paper)
@@ -107,19 +130,14 @@ def _excerpt(location: Location | None, margin: int, colour: str, paper: Paper) 
 def _place(location: Location | None, margin: int, paper: Paper) -> Iterator[Text]:
     if location is None:
         return
-    function = location.function
-    inside = f" in {paper.clean(function)}" if function and function != "<module>" else ""
-    place = paper.clean(_path_line_column(location))
-    yield Text.assemble(" " * margin, ("--> ", _GUTTER), place, (inside, "dim"))
-
-
-def _path_line_column(location: Location) -> str:
-    column = "" if location.column is None else f":{location.column}"
-    return f"{location.path}:{location.line}{column}"
+    function = inside(location)
+    within = f" in {paper.clean(function)}" if function else ""
+    place = paper.clean(path_line_column(location))
+    yield Text.assemble(" " * margin, ("--> ", GUTTER), place, (within, "dim"))
 
 
 def _gutter(number: str, margin: int, paper: Paper) -> Text:
-    return Text().append(f"{number:>{margin}} {paper.bar}", _GUTTER)
+    return Text().append(f"{number:>{margin}} {paper.bar}", GUTTER)
 
 
 def _margin(finding: Finding) -> int:
@@ -128,7 +146,7 @@ def _margin(finding: Finding) -> int:
 
 def _fact(label: str, text: str, margin: int, paper: Paper, style: str = "") -> Iterator[Text]:
     if text.strip():
-        lead = Text.assemble(" " * (margin + 1), ("= ", _GUTTER), (label, style))
+        lead = Text.assemble(" " * (margin + 1), ("= ", GUTTER), (label, style))
         yield from hanging(lead, text, paper)
 
 
@@ -138,11 +156,11 @@ def _chain(finding: Finding, margin: int, paper: Paper) -> Iterator[Text]:
         return
     yield from _fact("", "how it came about:", margin, paper)
     for number, event in enumerate(finding.related, start=1):
-        lead = Text(" " * (margin + 3)).append(f"{number}. ", _GUTTER)
+        lead = Text(" " * (margin + 3)).append(f"{number}. ", GUTTER)
         yield from hanging(lead, event.message, paper)
         inner = cell_len(lead.plain) + len(str(event.location.line))
         yield from _place(event.location, inner, paper)
-        if _line_of(event.location) and event.location != finding.location:
+        if source_line(event.location) and event.location != finding.location:
             source = "".join(_source(event.location, paper.width - inner - 3, paper))
             yield _gutter(str(event.location.line), inner, paper).append(f" {source}")
 
@@ -164,52 +182,21 @@ def _told(names: Sequence[str], known: Sequence[str], paper: Paper) -> str:
     return describe_parameters(map(paper.clean, names), known)
 
 
-def _iterations(span: Span | None, total: int) -> str:
-    """Say in how many iterations it was seen, and in which, unless that was all of them."""
-    if span is None:
-        return ""
-    share = f"{span.count:,} of " if total >= span.count else ""
-    seen = f"in {share}{_count(max(total, span.count), 'iteration')}"
-    if span.count == total:
-        return seen
-    last = "" if span.last == span.first else f" to {span.last:,}"
-    return f"{seen} ({span.first:,}{last})"
-
-
-def _line_of(location: Location) -> str:
-    lines = (location.source or "").splitlines()
-    return lines[0].rstrip() if lines else ""
-
-
 def _source(location: Location, room: int, paper: Paper) -> tuple[str, str, str]:
     """Quote what stands before, in and behind the columns, as much of it as there is room for."""
-    before, mark, after = (paper.clean(part.replace("\t", "    ")) for part in _split(location))
+    cut = excerpt(location)
+    parts = (cut.before, cut.mark, cut.after) if cut else ("", "", "")
+    before, mark, after = (paper.clean(part.replace("\t", "    ")) for part in parts)
     spared = max(room // 3, room - cell_len(mark + after))
     before = paper.tail(before, spared)
     mark = paper.head(mark, room - cell_len(before))
     return before, mark, paper.head(after, room - cell_len(before + mark))
 
 
-def _split(location: Location) -> tuple[str, str, str]:
-    """Cut the line without its indentation at the columns; without columns, all of it is meant."""
-    line = _line_of(location)
-    start = len(line) - len(line.lstrip())
-    column, end_column = location.column, location.end_column
-    if column is None or not start < column <= len(line):
-        return "", line[start:], ""
-    ends_here = location.end_line in (None, location.line) and end_column is not None
-    end = max(end_column - 1, column) if ends_here and end_column else len(line)
-    return line[start : column - 1], line[column - 1 : end], line[end:]
-
-
 def _failure(run: Run, paper: Paper) -> Iterator[Text]:
-    """Name the exception that ended it; the report may be read long after the traceback."""
-    if run.exception is None:
-        return
-    what = ": ".join(filter(None, (run.exception.type, one_line(run.exception.message))))
-    where = run.exception.location
-    told = f"{what} ({_path_line_column(where)})" if where else what
-    yield from hanging(Text("it ended with: ", "red"), paper.head(told, 240), paper)
+    told = ended_with(run)
+    if told:
+        yield from hanging(Text("it ended with: ", "red"), paper.head(told, 240), paper)
 
 
 def _pointer(findings: Sequence[Finding], paper: Paper) -> Iterator[Text]:
@@ -218,50 +205,11 @@ def _pointer(findings: Sequence[Finding], paper: Paper) -> Iterator[Text]:
 
 
 def _summary(report: Report) -> Text:
-    run = report.run
-    who = "gradaudit" if run.world_size == 1 else f"gradaudit, rank {run.rank} of {run.world_size}"
-    verdict, colour, told = _verdict(report)
-    cost = f" (audit {_seconds(run.audit_seconds)} of {_seconds(run.wall_seconds)})"
+    run, said = report.run, verdict(report)
+    cost = f" (audit {seconds(run.audit_seconds)} of {seconds(run.wall_seconds)})"
     return Text.assemble(
-        (f"{who}: ", "bold"), (verdict, f"bold {colour}"), f": {told}", (cost, "dim")
+        (f"{who(run)}: ", "bold"),
+        (said.headline, f"bold {_TONES[said.tone]}"),
+        f": {said.told}",
+        (cost, "dim"),
     )
-
-
-def _verdict(report: Report) -> tuple[str, str, str]:
-    """Say in a word or two how it went, in which colour, and from how much that is known."""
-    summary, run = report.summary, report.run
-    counts = {"error": summary.error, "warning": summary.warning, "note": summary.note}
-    found = ", ".join(_count(number, noun) for noun, number in counts.items() if number)
-    if summary.error or summary.warning:
-        return found, SEVERITY_COLOURS["error" if summary.error else "warning"], _extent(report)
-    if not found and not run.backward_calls:
-        return "nothing to audit", "yellow", _absence(report)
-    told = _extent(report) if found else f"{_extent(report)}; nothing to report"
-    notes = f", {found}" if found else ""
-    if run.outcome in ("failed", "interrupted"):
-        return f"nothing wrong so far{notes}", "yellow", _extent(report)
-    return f"healthy{notes}", "green", told
-
-
-def _absence(report: Report) -> str:
-    missing = "no backward call was seen" if report.environment.torch else "torch was not imported"
-    return missing + _ENDINGS[report.run.outcome]
-
-
-def _extent(report: Report) -> str:
-    run = report.run
-    counts = (
-        _count(run.iterations, "iteration"),
-        _count(len(report.parameters), "parameter"),
-        _count(run.backward_calls, "backward call"),
-        _count(run.optimizer_steps, "step"),
-    )
-    return ", ".join(counts) + _ENDINGS[run.outcome]
-
-
-def _seconds(seconds: float) -> str:
-    return f"{seconds:,.1f} s" if seconds < 100 else f"{seconds:,.0f} s"
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"

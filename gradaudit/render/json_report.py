@@ -13,6 +13,7 @@ import msgspec
 
 from gradaudit import __version__
 from gradaudit.model.report import SCHEMA_VERSION, Report
+from gradaudit.render.unicode import encodable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -34,7 +35,7 @@ def dumps(report: Report) -> bytes:
     try:
         msgspec.json.encode(builtins)
     except UnicodeEncodeError:  # surrogates: file names and arguments that were not UTF-8
-        builtins = _without_surrogates(builtins)
+        builtins = encodable(builtins)
     return (_layout(builtins, depth=0) + "\n").encode()
 
 
@@ -69,17 +70,6 @@ def _opened(start: str, items: list[str], end: str, depth: int) -> str:
 def _holds_objects(value: object) -> TypeGuard[Sequence[object]]:
     """Tell lists that open up from those that read well in a row: names, shapes, samples."""
     return isinstance(value, (list, tuple)) and bool(value) and isinstance(value[0], dict)
-
-
-def _without_surrogates(value: object) -> object:
-    """Spell out what UTF-8 cannot hold: a stray byte of a file name becomes its escape."""
-    if isinstance(value, str):
-        return value.encode("utf-8", "backslashreplace").decode()
-    if isinstance(value, dict):
-        return {key: _without_surrogates(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_without_surrogates(item) for item in value]
-    return value
 
 
 def _parse(data: bytes) -> object:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 #: As many names, or groups of names, as a reader takes in at a glance.
@@ -19,12 +19,14 @@ class Group:
     names: tuple[str, ...]
     total: int
 
-    def __str__(self) -> str:
+    def told(self, quote: Callable[[str], str] = str) -> str:
+        """Tell the group in a few words; `quote` writes names as the reader is used to them."""
         count = len(self.names)
         if count == 1:
-            return self.names[0]
+            return quote(self.names[0])
         some = f"{count:,}" if count == self.total else f"{count:,} of {self.total:,}"
-        return f"{some} parameters under {self.prefix}" if self.prefix else f"{some} parameters"
+        under = f" under {quote(self.prefix)}" if self.prefix else ""
+        return f"{some} parameters{under}"
 
 
 def group_parameters(names: Iterable[str], known: Iterable[str] = ()) -> tuple[Group, ...]:
@@ -44,12 +46,14 @@ def group_parameters(names: Iterable[str], known: Iterable[str] = ()) -> tuple[G
     return (Group(".".join(prefix), wanted, len(_under(prefix, everything))),)
 
 
-def describe_parameters(names: Iterable[str], known: Iterable[str] = ()) -> str:
+def describe_parameters(
+    names: Iterable[str], known: Iterable[str] = (), quote: Callable[[str], str] = str
+) -> str:
     """Say which parameters in a few words; where a group has no common name, name some of it."""
     groups = group_parameters(names, known)
-    text = join_words([str(group) for group in groups])
+    text = join_words([group.told(quote) for group in groups])
     if len(groups) == 1 and not groups[0].prefix and len(groups[0].names) > 1:
-        return f"{text}, among them {join_words(groups[0].names[:FEW])}"
+        return f"{text}, among them {join_words([*map(quote, groups[0].names[:FEW])])}"
     return text
 
 

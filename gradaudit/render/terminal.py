@@ -18,6 +18,7 @@ from rich.text import Text
 from rich.theme import Theme
 
 from gradaudit.model.findings import Severity
+from gradaudit.render.unicode import visible
 
 _WIDTH = 80  # of a pipe or a log file, so that the same report is the same text everywhere
 _WIDEST = 100  # prose in longer lines is hard to read
@@ -25,6 +26,7 @@ _SLIMMEST = 40  # below that the terminal may wrap our lines as it likes
 _NARROWEST = 20  # no prose is wrapped to less, however deep it is indented
 
 SEVERITY_COLOURS: dict[Severity, str] = {"error": "red", "warning": "yellow", "note": "cyan"}
+GUTTER = "bold blue"
 # rich prints code on a black ground, which is a stain on a light terminal.
 _THEME = Theme({"markdown.code": "cyan", "markdown.h2": "bold", "markdown.code_block": ""})
 
@@ -48,12 +50,7 @@ class Paper:
 
     def clean(self, text: str) -> str:
         """Escape what would move the cursor, reverse the line, or cannot be encoded."""
-        if not text.isprintable():
-            text = "".join(
-                char if char.isprintable() else char.encode("unicode_escape").decode()
-                for char in text
-            )
-        return text.encode(self.encoding, "backslashreplace").decode(self.encoding)
+        return visible(text).encode(self.encoding, "backslashreplace").decode(self.encoding)
 
     def head(self, text: str, room: int) -> str:
         """Keep as much of the beginning as fits in `room` cells."""

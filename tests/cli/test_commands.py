@@ -14,14 +14,19 @@ from gradaudit import __version__
 from gradaudit.cli.commands import parse
 from gradaudit.launch.request import RunRequest
 from gradaudit.model.run import Limits
+from gradaudit.render.checkout import Checkout
+from gradaudit.render.documents import Document
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 
 
-def gradaudit(*arguments: str, code: str = "", **env: str) -> subprocess.CompletedProcess[str]:
+def gradaudit(
+    *arguments: str, code: str = "", cwd: Path | None = None, **env: str
+) -> subprocess.CompletedProcess[str]:
     start = ("-c", code) if code else ("-m", "gradaudit")
     return subprocess.run(
         [sys.executable, *start, *arguments],
+        cwd=cwd,
         env={**os.environ, "PYTHONPATH": str(REPOSITORY), "COLUMNS": "80", **env},
         capture_output=True,
         text=True,
@@ -45,12 +50,52 @@ def gradaudit(*arguments: str, code: str = "", **env: str) -> subprocess.Complet
         ("run -- -x.py --", RunRequest("-x.py", args=("--",))),
         (
             "run --json r --max-iterations 3 --max-seconds .5 --fail-on note --quiet t.py",
-            RunRequest("t.py", json="r", limits=Limits(3, 0.5), fail_on="note", quiet=True),
+            RunRequest(
+                "t.py",
+                documents=(Document("json", "r"),),
+                limits=Limits(3, 0.5),
+                fail_on="note",
+                quiet=True,
+            ),
+        ),
+        (
+            "run --html h --sarif s --markdown m --github t.py",
+            RunRequest(
+                "t.py",
+                documents=(
+                    Document("html", "h"),
+                    Document("sarif", "s"),
+                    Document("markdown", "m"),
+                ),
+                github=True,
+            ),
         ),
     ],
 )
 def test_parse(line, request_):
     assert parse(line.split()) == request_
+
+
+def test_github_actions_asks_by_itself(monkeypatch, tmp_path):
+    summary = str(tmp_path / "summary.md")
+    for name, value in {
+        "GITHUB_ACTIONS": "true",
+        "GITHUB_STEP_SUMMARY": summary,
+        "GITHUB_WORKSPACE": "/w",
+        "GITHUB_SERVER_URL": "https://github.com",
+        "GITHUB_REPOSITORY": "ada/net",
+        "GITHUB_SHA": "1234",
+    }.items():
+        monkeypatch.setenv(name, value)
+    asked = parse(["run", "t.py"])
+    assert asked.github
+    assert asked.documents == (Document("markdown", summary, append=True),)
+    assert asked.checkout == Checkout("/w", "https://github.com/ada/net/blob/1234")
+    declined = parse(["run", "--no-github", "t.py"])
+    assert not declined.github
+    assert declined.documents == ()
+    monkeypatch.setenv("GITHUB_STEP_SUMMARY", "/not/mounted/summary.md")
+    assert parse(["run", "t.py"]).documents == ()
 
 
 def test_an_empty_argument_is_passed_on():
@@ -123,7 +168,7 @@ def test_help_imports_little():
     call = modules + "from gradaudit.cli.app import main; main()"
     loaded = set(gradaudit("--help", code=call).stderr.split())
     assert "typer" in loaded
-    assert not loaded & {"torch", "numpy", "rich", "msgspec", "gradaudit.launch.session"}
+    assert not loaded & {"torch", "numpy", "rich", "msgspec", "jinja2", "gradaudit.launch.session"}
     assert "torch" not in gradaudit("rules", code=call).stderr.split()
 
 
@@ -162,3 +207,79 @@ def test_show_prints_what_run_printed(tmp_path):
     assert json.loads(report.read_bytes())["run"]["target"] == str(script)
     assert (shown.returncode, shown.stderr) == (0, "")
     assert shown.stdout == run.stderr
+
+
+BROKEN = """import torch
+w = torch.ones(1, requires_grad=True)
+opt = torch.optim.SGD([w], lr=0.1)
+for _ in range(3):
+    (w * 2).sum().backward()
+    opt.step()
+"""
+
+
+def test_run_writes_what_it_is_asked_for_and_show_writes_the_same_later(tmp_path):
+    (tmp_path / "train.py").write_text(BROKEN)
+    summary, root = tmp_path / "summary.md", str(tmp_path)
+    summary.write_text("of another step\n")
+    actions = {"GITHUB_STEP_SUMMARY": str(summary), "GITHUB_WORKSPACE": root}
+    files = [f"--{kind}={root}/run.{kind}" for kind in ("json", "html", "sarif", "markdown")]
+    run = gradaudit("run", *files, f"{root}/train.py", GITHUB_ACTIONS="true", **actions)
+    assert run.returncode == 1
+    assert run.stdout == ""
+    assert "\n::error file=train.py,line=5,col=5,endColumn=" in run.stderr
+    markdown = (tmp_path / "run.markdown").read_text()
+    assert summary.read_text() == f"of another step\n{markdown}"
+    again = [f"--{kind}={root}/show.{kind}" for kind in ("html", "sarif", "markdown")]
+    shown = gradaudit("show", f"{root}/run.json", *again, "--github", **actions)
+    assert (shown.returncode, shown.stderr, shown.stdout) == (0, "", run.stderr)
+    for kind in ("html", "sarif", "markdown"):
+        written, first = tmp_path / f"show.{kind}", tmp_path / f"run.{kind}"
+        assert written.read_text() == first.read_text()
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (("--sarif", "nosuch/r.sarif"), "Cannot write the report to 'nosuch/r.sarif': "),
+        (("--sarif", "train.py"), "Cannot write the report to 'train.py': it is what is read"),
+        (("--sarif", "r", "--markdown", "./r"), "Two reports cannot both be 'r'"),
+    ],
+)
+def test_files_that_cannot_be_written_are_told_before_the_run(tmp_path, options, said):
+    (tmp_path / "train.py").write_text("print('ran')")
+    result = gradaudit("run", *options, "train.py", cwd=tmp_path)
+    assert (result.returncode, result.stdout) == (2, "")
+    assert result.stderr.startswith(f"gradaudit: {said}")
+    assert result.stderr.count("\n") == 1
+
+
+def test_show_never_overwrites_what_it_reads(tmp_path):
+    (tmp_path / "train.py").write_text(BROKEN)
+    gradaudit("run", "--json", "r.json", "train.py", cwd=tmp_path)
+    before = (tmp_path / "r.json").read_bytes()
+    shown = gradaudit("show", "r.json", "--markdown", "r.json", cwd=tmp_path)
+    assert shown.returncode == 2
+    assert "it is what is read" in shown.stderr
+    assert (tmp_path / "r.json").read_bytes() == before
+
+
+def test_diff_fails_on_what_is_new(tmp_path):
+    (tmp_path / "train.py").write_text(BROKEN)
+    gradaudit("run", "--json", "broken.json", "train.py", cwd=tmp_path)
+    (tmp_path / "train.py").write_text(
+        BROKEN.replace("    opt.step()", "    opt.step()\n    w.grad = None")
+    )
+    gradaudit("run", "--json", "mended.json", "train.py", cwd=tmp_path)
+    worse = gradaudit("diff", "mended.json", "broken.json", cwd=tmp_path)
+    assert (worse.returncode, worse.stderr) == (1, "")
+    assert "new:\nerror[GA201]" in worse.stdout
+    assert "lives otherwise: w: fresh before, fresh, then stale after" in worse.stdout
+    better = gradaudit("diff", "broken.json", "mended.json", cwd=tmp_path)
+    assert better.returncode == 0
+    assert "gone: error[GA201]" in better.stdout
+    missing = gradaudit("diff", "broken.json", "nosuch.json", cwd=tmp_path)
+    assert missing.returncode == 2
+    assert missing.stderr == (
+        "gradaudit: Cannot read the report 'nosuch.json': No such file or directory.\n"
+    )

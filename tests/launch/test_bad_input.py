@@ -95,17 +95,17 @@ def test_report_paths(here):
     for path, said in {
         "pkg": "it is a directory",
         "nosuch/report.json": f"the directory '{here}/nosuch' does not exist",
-        "./pkg/../train.py": "it is the script itself",
+        "./pkg/../train.py": "it is what is read",
         "/proc/report.json": "name a file in a directory that you may write to",
     }.items():
-        assert said in refusal(ReportFile, path, script="train.py")
+        assert said in refusal(ReportFile, path, source="train.py")
     assert {path.name for path in here.iterdir()} == {"pkg", "train.py"}
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="nothing is unwritable for root")
 def test_report_paths_without_permission(here):
     (here / "old.json").touch(0o400)
-    assert "may not be written" in refusal(ReportFile, "old.json", script=None)
+    assert "may not be written" in refusal(ReportFile, "old.json", source=None)
 
 
 def test_report_is_refused_before_the_script_runs(tmp_path):
@@ -117,7 +117,7 @@ def test_report_is_refused_before_the_script_runs(tmp_path):
 
 def test_a_failed_replacement_leaves_the_old_report(here):
     (here / "r.json").write_text("old")
-    file = ReportFile("r.json", script=None)
+    file = ReportFile("r.json", source=None)
     (here / "r.json").unlink()
     (here / "r.json").mkdir()
     (here / "r.json/in the way").touch()

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from gradaudit.model.findings import Consequence, Related, Span
-from gradaudit.model.report import ExceptionInfo, Gap
+import math
+import random
+from dataclasses import replace
 
-from .reports import at, finding, report
+from gradaudit.model.findings import Consequence, Related, Span, Suppressed
+from gradaudit.model.report import ExceptionInfo, Gap, Report, TimelineRun
+
+from .reports import at, finding, parameter, report
 
 ENCODER = tuple(f"net.encoder.{i}.{kind}" for i in range(9) for kind in ("weight", "bias"))
 HEAD = ("net.head.weight", "net.head.bias")
@@ -97,6 +101,17 @@ SAMPLES = {
         ),
         argv=("\udcff",),
     ),
+    "tamed": replace(
+        report(_MISSING_ZERO_GRAD),
+        suppressed=(
+            Suppressed(_GRAPH_CUT, "comment", "a stop-gradient, <b>on purpose</b>"),
+            Suppressed(_LEFTOVER, "baseline", "known in base.json"),
+        ),
+        unused_ignores=("train.py:7: no GA401 is found here \x1b[31m",),
+    ),
+    "nothing_but_tamed": replace(
+        report(), suppressed=(Suppressed(_GRAPH_CUT, "setting", "ignored in gradaudit.toml"),)
+    ),
     "columns_beyond_the_line": report(
         finding(location=at(5, "    y = f(", column=400, end_column=500)),
         finding(location=at(6, "    y = f(", column=9, end_column=2, end_line=8)),
@@ -108,3 +123,46 @@ SAMPLES = {
         parameters=tuple(f"net.layers.{i}.{kind}" for i in range(1000) for kind in "wb"),
     ),
 }
+
+#: Too long to keep as snapshots.
+LARGE = {
+    "a_thousand_findings": report(
+        *(
+            finding(
+                f"`layers[{i}](x)` takes the value out of the graph",
+                location=at(i + 1, f"    y = layers[{i}](x)", f"layers[{i}](x)"),
+                parameters=(f"net.layers.{i}.w",),
+                related=(Related("it is cut here", at(i + 1)),),
+                severity=("error", "warning", "note")[i % 3],  # type: ignore[arg-type]
+            )
+            for i in range(1000)
+        ),
+        parameters=tuple(f"net.layers.{i}.w" for i in range(1000)),
+    ),
+}
+EVERY = {**SAMPLES, **LARGE}
+
+
+def long_run(parameters: int = 1000, iterations: int = 100_000, runs: int = 40) -> Report:
+    """A run as long as a page has to bear: every parameter with a life of its own."""
+    chance = random.Random(6)  # noqa: S311 - a picture is no secret
+    states = ("fresh", "fresh", "accumulated", "none", "stale", "zero", "discarded", "nonfinite")
+    infos = []
+    for index in range(parameters):
+        cuts = sorted(chance.sample(range(1, iterations), runs - 1))
+        timeline = tuple(
+            TimelineRun(first, last - 1, chance.choice(states), 1)  # type: ignore[arg-type]
+            for first, last in zip([0, *cuts], [*cuts, iterations], strict=True)
+        )
+        norm = tuple(
+            (step * iterations // 100, math.exp(chance.gauss(0, 2)) if step % 37 else math.nan)
+            for step in range(100)
+        )
+        block, part = divmod(index, 10)
+        info = parameter(f"net.blocks.{block}.{'attention' if part < 6 else 'mlp'}.w{part}")
+        infos.append(replace(info, timeline=timeline, grad_norm=norm))
+    return report(
+        finding(parameters=tuple(info.name for info in infos[:20]), location=at(42, "    z = f()")),
+        parameters=tuple(infos),
+        iterations=iterations,
+    )

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 import pytest
 
 from gradaudit.model.findings import Severity
-from gradaudit.render.catalogue import UnknownRule, find_rule, render_explanation, render_rules
+from gradaudit.render.catalogue import render_explanation, render_rules
+from gradaudit.rules.lookup import UnknownRule, find_rule
 
 from .streams import Log, Terminal
 

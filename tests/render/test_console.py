@@ -1,22 +1,20 @@
 from __future__ import annotations
 
 import io
-import os
 import re
-from pathlib import Path
+from dataclasses import replace
 
 import pytest
 from rich.cells import cell_len
 
 from gradaudit.model.findings import Span
-from gradaudit.model.report import Report
+from gradaudit.model.report import Loop, LoopEvent, Report, TimelineRun
 from gradaudit.render.console import render_report
 
-from .reports import at, finding, report
-from .samples import SAMPLES
+from .reports import at, finding, parameter, report
+from .samples import EVERY, SAMPLES, long_run
+from .snapshots import assert_as_before
 from .streams import Log, Terminal
-
-SNAPSHOTS = Path(__file__).with_name("snapshots")
 
 
 def rendered(sample: Report, stream: Log | None = None) -> str:
@@ -31,11 +29,7 @@ def without_styles(text: str) -> str:
 
 @pytest.mark.parametrize("name", SAMPLES)
 def test_it_looks_as_it_did(name):
-    """Run with WRITE_SNAPSHOTS=1 to accept what it looks like now, and read the difference."""
-    text, snapshot = rendered(SAMPLES[name]), SNAPSHOTS / f"{name}.txt"
-    if os.environ.get("WRITE_SNAPSHOTS"):
-        snapshot.write_text(text, encoding="utf-8")
-    assert text == snapshot.read_text(encoding="utf-8")
+    assert_as_before(rendered(SAMPLES[name]), f"{name}.txt")
 
 
 @pytest.mark.parametrize("encoding", ["ascii", "latin-1", "cp1252", "shift_jis"])
@@ -99,9 +93,9 @@ def test_only_paths_and_the_summary_are_wider_than_80_columns(name, stream):
             assert cell_len(line) <= 80, line
 
 
-@pytest.mark.parametrize("name", SAMPLES)
+@pytest.mark.parametrize("name", EVERY)
 def test_there_is_one_summary_and_it_comes_last(name):
-    lines = rendered(SAMPLES[name]).splitlines()
+    lines = rendered(EVERY[name]).splitlines()
     assert [line for line in lines if line.startswith("gradaudit")] == [lines[-1]]
 
 
@@ -160,3 +154,71 @@ def test_a_long_line_is_cut_around_the_expression(before, after):
 )
 def test_iterations(span, total, told):
     assert told in rendered(report(finding(iterations=span), iterations=total))
+
+
+def lines_behind(text: str, title: str) -> list[str]:
+    """The block of lines that a title begins."""
+    lines = text.splitlines()
+    start = next(index for index, line in enumerate(lines) if line.startswith(title))
+    return lines[start : lines.index("", start)]
+
+
+LOOP = Loop(
+    at(8, "        for x in data:"),
+    4,
+    (
+        LoopEvent("zero_grad", at(9, "            opt.zero_grad()"), 4),
+        LoopEvent("backward", at(12, "            loss.backward()"), 12),
+        LoopEvent("step", at(3, "    self.opt.step()", path="engine.py"), 4),
+    ),
+)
+
+
+def test_the_loop_is_listed_with_what_its_lines_do():
+    broken = finding(location=at(10, "            z = f(x).detach()"))
+    text = rendered(replace(report(broken), loops=(LOOP,)))
+    assert lines_behind(text, "the loop") == [
+        "the loop, 4 passes:",
+        "   --> train.py",
+        "  8 │     for x in data:",
+        "  9 │         opt.zero_grad()    clears gradients",
+        " 10 │         z = f(x).detach()  <- GA102 graph-cut",
+        " 12 │         loss.backward()    adds to gradients, 12x",
+        "   --> engine.py",
+        "  3 │ self.opt.step()            applies gradients",
+    ]
+
+
+def course(*states: str) -> tuple[TimelineRun, ...]:
+    return tuple(TimelineRun(at, at, state, 1) for at, state in enumerate(states))
+
+
+def test_strips_show_the_gravest_groups_first():
+    infos = [replace(parameter(f"net.{name}"), timeline=course(*["fresh"] * 4)) for name in "abcd"]
+    infos += [replace(parameter("w"), timeline=course("fresh", "stale", "stale", "none"))]
+    text = rendered(report(parameters=tuple(infos), iterations=4))
+    assert lines_behind(text, "gradients over") == [
+        "gradients over 4 iterations:",
+        "  w                       =!!.",
+        "  4 parameters under net  ====",
+        "  ! stale: applied again with what was applied before",
+        "  . none: no gradient",
+        "  = fresh: one contribution, applied",
+    ]
+
+
+def test_one_bad_iteration_among_very_many_is_seen():
+    runs = (
+        TimelineRun(0, 99_998, "fresh", 1),
+        TimelineRun(99_999, 99_999, "nonfinite", 1),
+        TimelineRun(100_000, 999_999, "fresh", 1),
+    )
+    text = rendered(report(parameters=(replace(parameter("w"), timeline=runs),)))
+    strip = lines_behind(text, "gradients over")[1]
+    assert strip.count("N") == 1
+    assert len(strip) <= 80
+
+
+def test_many_groups_are_counted():
+    lines = lines_behind(rendered(long_run(100, 1000, 9)), "gradients over")
+    assert lines[9] == "  and 92 parameters in 92 more groups"

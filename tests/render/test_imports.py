@@ -11,6 +11,11 @@ import pytest
     [
         ("json_report", {"torch", "jsonschema", "rich"}),
         ("console", {"torch", "jsonschema", "rich.markdown", "msgspec"}),
+        ("html", {"torch", "rich", "msgspec"}),
+        ("sarif", {"torch", "jsonschema", "rich", "msgspec"}),
+        ("github", {"torch", "jsonschema", "rich", "msgspec"}),
+        ("markdown", {"torch", "jsonschema", "rich", "msgspec"}),
+        ("documents", {"torch", "rich", "msgspec", "gradaudit.render.sarif", "jinja2"}),
         ("catalogue", {"torch", "jsonschema", "rich.markdown", "msgspec"}),
     ],
 )

@@ -1,0 +1,32 @@
+"""How the states of a gradient look, in letters and in words; the gravest first."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from gradaudit.model.report import State
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """``mark`` is one ASCII character, ``colour`` a terminal's; ``meaning`` is for the legend."""
+
+    mark: str
+    colour: str
+    meaning: str
+
+
+#: Where several states share one character or pixel, the first of these is shown.
+LOOKS: dict[State, Look] = {
+    "nonfinite": Look("N", "bold red", "held NaN or Inf"),
+    "stale": Look("!", "red", "applied again with what was applied before"),
+    "discarded": Look("x", "magenta", "cleared before anything applied it"),
+    "unapplied": Look("u", "yellow", "still held, applied by nothing"),
+    "zero": Look("0", "yellow", "held, but every element is zero"),
+    "none": Look(".", "dim", "no gradient"),
+    "accumulated": Look("+", "cyan", "several contributions, applied together"),
+    "fresh": Look("=", "green", "one contribution, applied"),
+    "frozen": Look("-", "dim", "requires_grad was False"),
+}
+
+GRAVITY: dict[State, int] = {state: index for index, state in enumerate(LOOKS)}

@@ -1,0 +1,129 @@
+"""The sentences that every reporter says alike: how it went, how much was seen, where, how often.
+
+No character is escaped here: what is quoted is cleaned by the reporter, which knows for whom.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from gradaudit.model.findings import SEVERITIES, Finding, Span
+from gradaudit.model.report import Outcome, Report, Run
+from gradaudit.model.sites import Location
+
+Tone = Literal["error", "warning", "healthy"]
+
+_ENDINGS: dict[Outcome, str] = {
+    "completed": "",
+    "failed": "; the script failed",
+    "stopped": "; stopped at the limit",
+    "interrupted": "; interrupted",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """How it went in a word or two, from how much that is known, and in which tone to say it."""
+
+    headline: str
+    told: str
+    tone: Tone
+
+
+def verdict(report: Report) -> Verdict:
+    """Sum a report up."""
+    summary, run = report.summary, report.run
+    counts = {"error": summary.error, "warning": summary.warning, "note": summary.note}
+    found = ", ".join(count(number, noun) for noun, number in counts.items() if number)
+    aside = f" ({put_aside(report)})" if report.suppressed else ""
+    if summary.error or summary.warning:
+        return Verdict(found + aside, extent(report), "error" if summary.error else "warning")
+    if not found and not run.backward_calls:
+        return Verdict("nothing to audit", _absence(report), "warning")
+    notes = (f", {found}" if found else "") + aside
+    if run.outcome in ("failed", "interrupted"):
+        return Verdict(f"nothing wrong so far{notes}", extent(report), "warning")
+    if report.suppressed:
+        return Verdict(f"nothing else{notes}", extent(report), "healthy")
+    told = extent(report) if found else f"{extent(report)}; nothing to report"
+    return Verdict(f"healthy{notes}", told, "healthy")
+
+
+def put_aside(report: Report) -> str:
+    """Count the findings that do not count: those known before, and those ignored."""
+    known = sum(item.by == "baseline" for item in report.suppressed)
+    ignored = len(report.suppressed) - known
+    counts = {"known": known, "ignored": ignored}
+    return ", ".join(f"{number:,} {word}" for word, number in counts.items() if number)
+
+
+def loudest_first(report: Report) -> list[Finding]:
+    """Order the findings by severity, and otherwise as the report has them."""
+    return sorted(report.findings, key=lambda finding: SEVERITIES.index(finding.severity))
+
+
+def who(run: Run) -> str:
+    """Name ourselves, and the rank when there are several."""
+    return "gradaudit" if run.world_size == 1 else f"gradaudit, rank {run.rank} of {run.world_size}"
+
+
+def extent(report: Report) -> str:
+    """Say how much was seen, and how it ended."""
+    run = report.run
+    counts = (
+        count(run.iterations, "iteration"),
+        count(len(report.parameters), "parameter"),
+        count(run.backward_calls, "backward call"),
+        count(run.optimizer_steps, "step"),
+    )
+    return ", ".join(counts) + _ENDINGS[run.outcome]
+
+
+def seen_in(span: Span | None, total: int) -> str:
+    """Say in how many iterations it was seen, and in which, unless that was all of them."""
+    if span is None:
+        return ""
+    share = f"{span.count:,} of " if total >= span.count else ""
+    seen = f"in {share}{count(max(total, span.count), 'iteration')}"
+    if span.count == total:
+        return seen
+    last = "" if span.last == span.first else f" to {span.last:,}"
+    return f"{seen} ({span.first:,}{last})"
+
+
+def ended_with(run: Run) -> str:
+    """Name the exception that ended it; the report may be read long after the traceback."""
+    if run.exception is None:
+        return ""
+    message = " ".join(run.exception.message.split())
+    what = ": ".join(filter(None, (run.exception.type, message)))
+    where = run.exception.location
+    return f"{what} ({path_line_column(where)})" if where else what
+
+
+def path_line_column(location: Location) -> str:
+    """Write a place as editors and terminals understand it."""
+    column = "" if location.column is None else f":{location.column}"
+    return f"{location.path}:{location.line}{column}"
+
+
+def inside(location: Location) -> str:
+    """Name the function that a place lies in; the module itself is none."""
+    function = location.function
+    return function if function and function != "<module>" else ""
+
+
+def seconds(amount: float) -> str:
+    """Tell a time as finely as it matters."""
+    return f"{amount:,.1f} s" if amount < 100 else f"{amount:,.0f} s"
+
+
+def count(number: int, noun: str) -> str:
+    """``1 step``, ``1,000 steps``."""
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
+def _absence(report: Report) -> str:
+    missing = "no backward call was seen" if report.environment.torch else "torch was not imported"
+    return missing + _ENDINGS[report.run.outcome]

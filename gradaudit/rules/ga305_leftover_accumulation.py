@@ -71,6 +71,11 @@ def _left_over(case: Case, leaf: int) -> bool:
     window = typical_window(case, leaf)
     if window < 2 or life.stale:
         return False
+    site = life.deposited.main_site()
+    if site is None or life.applied_from.get(site, 0) < 2 * life.applied.count:
+        return False  # several backwards to a step, but each from a place of its own
+    if any(entry.site is not site for entry in life.stock):
+        return False
     return 0 < life.held < window or (life.lost.count > 0 and life.held < window)
 
 

@@ -1,6 +1,10 @@
-"""Optimizers: GA401 beside its healthy twins."""
+"""Optimizers: GA401 to GA407, each beside its healthy twins."""
 
 from __future__ import annotations
+
+import pytest
+
+from gradaudit.model import events as ev
 
 from .story import Story, at, brief
 
@@ -87,3 +91,107 @@ def test_a_parameter_whose_gradient_is_read_is_what_the_script_is_after():
         story.read("probe")
         story.step()
     assert story.findings() == ()
+
+
+# -- GA402 ---------------------------------------------------------------------------------------
+
+
+def replaced(*, optimised: bool = False) -> Story:
+    story = Story("body", "old")
+    story.optimizer("optimizer", "body", "old")
+    story.born("fc", created=at("model.fc = nn.Linear(8, 3)"))
+    (old,), (new,) = story.of("old"), story.of("fc")
+    story.ledger.feed(ev.Replaced(at("model.fc = nn.Linear(8, 3)"), old, new))
+    if optimised:
+        story.optimizer("second", "fc")
+    for _ in range(4):
+        story.zero("body", "old", "fc")
+        story.backward("body", "fc")
+        story.step()
+        if optimised:
+            story.step("second")
+    return story
+
+
+def test_a_replaced_head_points_at_the_line_that_replaced_it():
+    finding = replaced().finding()
+    assert brief(finding) == ("GA402", "error", ("fc",), "model.fc = nn.Linear(8, 3)")
+
+
+def test_a_replaced_head_that_some_optimizer_has_is_no_stale_optimizer():
+    assert "GA402" not in [finding.rule for finding in replaced(optimised=True).findings()]
+
+
+# -- GA403 to GA405 ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("made_up_for", [False, True])
+def test_a_step_before_the_backward_is_one_iteration_late(made_up_for):
+    story = Story("a")
+    story.optimizer("optimizer", "a")
+    for _ in range(5):
+        story.step()
+        story.zero("a")
+        story.backward("a")
+    if made_up_for:
+        story.step()
+        story.zero("a")
+    expected = [] if made_up_for else [("GA403", "error", ("a",), "optimizer.step()")]
+    assert [brief(finding) for finding in story.findings()] == expected
+
+
+def test_a_place_that_steps_in_vain_is_told_and_one_empty_step_is_not():
+    for empty in (1, 3):
+        story = Story("a")
+        story.optimizer("optimizer", "a")
+        for _ in range(4):
+            story.zero("a")
+            story.backward("a")
+            story.step()
+        story.zero("a")
+        for _ in range(empty):
+            number = frozenset({0})
+            story.ledger.feed(ev.Stepped(at("validate: step"), 0, frozenset(), number))
+        told = [(f.rule, f.severity) for f in story.findings()]
+        assert told == ([("GA404", "warning")] if empty > 1 else [])
+
+
+def test_an_optimizer_that_is_never_stepped():
+    story = Story("a")
+    story.optimizer("optimizer", "a")
+    for _ in range(4):
+        story.zero("a")
+        story.backward("a")
+    assert brief(story.finding()) == ("GA405", "error", ("a",), "optimizer = SGD()")
+
+
+# -- GA406, GA407 --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("late", "expected"), [(True, ["GA406"]), (False, [])])
+def test_a_clip_after_the_step(late, expected):
+    story = Story("a")
+    story.optimizer("optimizer", "a")
+    for _ in range(4):
+        story.zero("a")
+        story.backward("a")
+        if late:
+            story.step()
+        story.ledger.feed(ev.Rescaled(at("clip"), story.of("a"), clipped=True))
+        if not late:
+            story.step()
+    assert [finding.rule for finding in story.findings()] == expected
+
+
+@pytest.mark.parametrize(("unscaled", "expected"), [(False, ["GA407"]), (True, [])])
+def test_a_clip_with_the_scale_in_it(unscaled, expected):
+    story = Story("a")
+    story.optimizer("optimizer", "a")
+    for _ in range(4):
+        story.zero("a")
+        story.backward("a", scaled=True)
+        if unscaled:
+            story.ledger.feed(ev.Unscaled(at("unscale"), story.of("a")))
+        story.ledger.feed(ev.Rescaled(at("clip"), story.of("a"), clipped=True))
+        story.step()
+    assert [finding.rule for finding in story.findings()] == expected

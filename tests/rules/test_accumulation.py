@@ -1,0 +1,195 @@
+"""What else got in before the step, and what was lost: GA202, GA204, GA301 to GA305."""
+
+from __future__ import annotations
+
+import pytest
+
+from .story import Story, at, brief
+
+BOTH = ("g", "d")
+
+
+def gan() -> Story:
+    story = Story(*BOTH)
+    story.optimizer("opt_g", "g")
+    story.optimizer("opt_d", "d")
+    return story
+
+
+def one(*more: str) -> Story:
+    story = Story("a", *more)
+    story.optimizer("optimizer", "a", *more)
+    return story
+
+
+# -- GA301 ---------------------------------------------------------------------------------------
+
+
+def test_a_generators_backward_in_the_discriminators_step():
+    story = gan()
+    for _ in range(4):
+        story.backward("g", "d", line="g_loss.backward()")
+        story.step("opt_g")
+        story.zero("g", line="opt_g.zero_grad()")
+        story.backward("d", line="d_loss.backward()")
+        story.step("opt_d")
+        story.zero("d", line="opt_d.zero_grad()")
+    finding = story.finding()
+    assert brief(finding) == ("GA301", "error", ("d",), "g_loss.backward()")
+    assert [link.location.source for link in finding.related] == [
+        "g_loss.backward()",
+        "opt_g.step()",
+        "d_loss.backward()",
+        "opt_d.step()",
+        "opt_d.zero_grad()",
+    ]
+
+
+def test_what_is_cleared_before_its_own_turn_is_nothing():
+    story = gan()
+    for _ in range(4):
+        story.backward("g", "d", line="g_loss.backward()")
+        story.step("opt_g")
+        story.zero(*BOTH)
+        story.backward("d", line="d_loss.backward()")
+        story.step("opt_d")
+    assert story.findings() == ()
+
+
+def test_two_losses_before_both_steps_belong_together():
+    story = gan()
+    for _ in range(4):
+        story.zero(*BOTH)
+        story.backward("g", "d", line="g_loss.backward()")
+        story.backward("d", line="d_loss.backward()")
+        story.step("opt_g")
+        story.step("opt_d")
+    assert story.findings() == ()
+
+
+def test_a_window_of_one_loss_across_the_steps_of_another_optimizer_is_fine():
+    story = gan()
+    for number in range(8):
+        story.zero("g", line="opt_g.zero_grad()")
+        story.backward("g", "d")
+        story.step("opt_g")
+        if number % 4 == 3:
+            story.step("opt_d")
+            story.zero("d", line="opt_d.zero_grad()")
+    assert story.findings() == ()
+
+
+# -- GA302 ---------------------------------------------------------------------------------------
+
+
+def test_an_evaluations_backward_in_a_training_step():
+    story = one()
+    for _ in range(4):
+        story.backward("a")
+        story.step()
+        story.zero("a")
+        story.backward("a", line="val_loss.backward()", evaluating=True)
+    story.zero("a")
+    assert brief(story.finding()) == ("GA302", "error", ("a",), "val_loss.backward()")
+
+
+def test_training_in_eval_mode_is_fine():
+    story = one()
+    for _ in range(4):
+        story.zero("a")
+        story.backward("a", evaluating=True)
+        story.backward("a", line="other.backward()", evaluating=True)
+        story.step()
+    assert story.findings() == ()
+
+
+# -- GA303 ---------------------------------------------------------------------------------------
+
+
+def test_the_same_root_twice_points_at_the_second():
+    story = one()
+    for _ in range(3):
+        story.zero("a")
+        story.backward("a")
+        story.backward("a", line="loss.backward() # again", again=at("loss.backward()"))
+        story.step()
+    assert brief(story.finding()) == ("GA303", "error", ("a",), "loss.backward() # again")
+
+
+@pytest.mark.parametrize("cleared", [False, True])
+def test_an_attack_whose_gradients_stay_in_the_model_is_a_warning(cleared):
+    story = one()
+    story.born("x", kind="tensor")
+    for _ in range(3):
+        story.zero("a", "x")
+        story.backward("a", "x", line="attack.backward()")
+        story.read("x")
+        if cleared:
+            story.zero("a")
+        story.backward("a")
+        story.step()
+    expected = [] if cleared else [("GA303", "warning", ("a",), "attack.backward()")]
+    assert [brief(finding) for finding in story.findings()] == expected
+
+
+def test_a_look_at_the_gradients_now_and_then_is_a_warning_and_at_every_step_is_none():
+    for period, count in ((3, 1), (1, 0)):
+        story = one()
+        for number in range(9):
+            story.zero("a")
+            if number % period == 0:
+                story.backward("a", line="monitor.backward()")
+                story.read("a")
+            story.backward("a")
+            story.step()
+        assert [finding.rule for finding in story.findings()] == ["GA303"] * count
+
+
+# -- GA202, GA204 --------------------------------------------------------------------------------
+
+
+def test_windows_that_are_wiped_are_an_error_at_the_clearing():
+    story = one()
+    for number in range(12):
+        story.zero("a")
+        story.backward("a")
+        if number % 4 == 3:
+            story.step()
+    assert brief(story.finding()) == ("GA204", "error", ("a",), "optimizer.zero_grad()")
+
+
+def test_gradients_that_are_taken_out_before_the_clearing_are_not_lost():
+    story = one()
+    for _ in range(4):
+        for _ in range(3):
+            story.zero("a")
+            story.backward("a")
+            story.read("a")
+        story.step()
+    assert story.findings() == ()
+
+
+# -- GA304, GA305 --------------------------------------------------------------------------------
+
+
+def test_a_fixed_network_that_is_not_frozen_accumulates_without_end():
+    story = one()
+    story.born("fixed", evaluating=True)
+    for _ in range(6):
+        story.zero("a")
+        story.backward("a", "fixed")
+        story.step()
+    assert brief(story.finding()) == ("GA304", "warning", ("fixed",), "loss.backward()")
+
+
+@pytest.mark.parametrize(("count", "notes"), [(12, []), (14, ["GA305"])])
+def test_a_last_window_that_is_not_applied_is_a_note(count, notes):
+    story = one()
+    for number in range(count):
+        story.backward("a")
+        if number % 4 == 3:
+            story.step()
+            story.zero("a")
+    assert [(finding.rule, finding.severity) for finding in story.findings()] == [
+        (rule, "note") for rule in notes
+    ]

@@ -11,6 +11,7 @@ from gradaudit.ledger.cycle import Cycle
 from gradaudit.ledger.evidence import KEPT, Evidence
 from gradaudit.ledger.life import Life
 from gradaudit.ledger.tally import SiteTally
+from gradaudit.ledger.values import NO_VALUES, Values
 from gradaudit.model import events as ev
 from gradaudit.model.events import Event, Members
 from gradaudit.model.sites import Site
@@ -58,6 +59,7 @@ class Ledger:
         self.cohorts = Cohorts()
         self.evidence: dict[int, Evidence] = {}
         self.optimizers: dict[int, OptimizerRecord] = {}
+        self._values: dict[int, Values] = {}
         self.backwards: dict[Site, BackwardRecord] = {}
         #: how often each kind of event happened at each site
         self.counts: dict[tuple[str, Site], int] = {}
@@ -87,6 +89,9 @@ class Ledger:
             ev.Entered: self._entered,
             ev.Severed: self._severed,
             ev.LossLeft: self._loss_left,
+            ev.Sampled: self._sampled,
+            ev.NonfiniteMade: self._nonfinite_made,
+            ev.ZeroMade: self._zero_made,
         }
 
     # -- the fold ------------------------------------------------------------------------------
@@ -115,6 +120,10 @@ class Ledger:
     def life(self, leaf: int) -> Life:
         """The life of one leaf."""
         return self.cohorts[leaf]
+
+    def values(self, leaf: int) -> Values:
+        """What is known of the values of a leaf's gradients; not to be changed by the asker."""
+        return self._values.get(leaf, NO_VALUES)
 
     # -- iterations ----------------------------------------------------------------------------
 
@@ -290,3 +299,25 @@ class Ledger:
     def _loss_left(self, event: ev.LossLeft) -> None:
         for leaf in event.members:
             self.evidence[leaf].loss_left = event
+
+    # -- values ----------------------------------------------------------------------------------
+
+    def _values_of(self, leaf: int) -> Values:
+        known = self._values.get(leaf)
+        if known is None:
+            known = self._values[leaf] = Values()
+        return known
+
+    def _sampled(self, event: ev.Sampled) -> None:
+        for leaf, norm in zip(event.leaves, event.norms, strict=True):
+            self._values_of(leaf).sample(
+                event.iteration, norm, zero=leaf in event.zero, nonfinite=leaf in event.nonfinite
+            )
+
+    def _nonfinite_made(self, event: ev.NonfiniteMade) -> None:
+        for leaf in event.members:
+            self._values_of(leaf).spoil(event, self.cycle.index)
+
+    def _zero_made(self, event: ev.ZeroMade) -> None:
+        for leaf in event.members:
+            self._values_of(leaf).flatten(event)

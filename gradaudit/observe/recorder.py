@@ -23,12 +23,15 @@ from gradaudit.model.run import Limits, TrainingStopped
 from gradaudit.model.sites import Site
 from gradaudit.observe.book import Book
 from gradaudit.observe.engine import watch_engine
-from gradaudit.observe.graph import leaves_below
+from gradaudit.observe.causes import Backward
+from gradaudit.observe.graph import Below, below
 from gradaudit.observe.leaves import connected
+from gradaudit.observe.magnitude import undisturbed
 from gradaudit.observe.modules import replaced, watch_registrations
 from gradaudit.observe.optimizers import Optimizers, watch_optimizers
 from gradaudit.observe.patches import Patches
 from gradaudit.observe.probe import Probe
+from gradaudit.observe.sampling import Sampler
 from gradaudit.observe.sites import SiteBook, UserCode
 from gradaudit.observe.source import SourceBook
 from gradaudit.observe.watch import Watch
@@ -76,6 +79,7 @@ class Recorder:
         self._optimizers = Optimizers(self._watch, self._sites)
         self._book = Book(self._watch, self._optimizers, self._sites)
         self._probe = Probe(self._watch, self._sites, self._gap, self._frame_returns)
+        self._sampler = Sampler(self._watch.leaves, self._watch.tell)
         self._patches = Patches()
         self._hooks: list[RemovableHandle] = []
         self._gaps: dict[str, str] = {}
@@ -123,6 +127,7 @@ class Recorder:
             self._watch.point(("end",))
             self._probe.tell_entered()
             self._probe.tell_losses_left()
+            self._sampler.tell(last=True)
             self._book.look(sys._getframe(1), last=True)
 
     def _uninstall(self) -> None:
@@ -229,8 +234,10 @@ class Recorder:
         tensors = [root for root in roots if isinstance(root, torch.Tensor)]
         probing = self._watch.probing
         meant = None
+        watched = None
         if probing:
-            for leaf in leaves_below(tensors):
+            graph = below(tensors)
+            for leaf in graph.tensors():
                 self._watch.follow(leaf)
             self._optimizers.refresh_all()
             self._book.look(frame)
@@ -239,11 +246,15 @@ class Recorder:
         root = self._sites.root_text(frame) if probing else None
         hopeless = not any(map(connected, tensors))
         made = self._watch.origin(tensors[0])[0] if tensors and hopeless else None
+        if probing:
+            watched = self._hook(tensors, graph)
         self._watch.backward_begins()
         self._depth += 1
 
         def finish(failed: bool) -> None:
             self._depth -= 1
+            if watched is not None:
+                self._unhook(watched)
             with self._inside("a backward"), torch._C.DisableTorchFunction():
                 deposited = self._watch.backward_ends(
                     site,
@@ -256,8 +267,29 @@ class Recorder:
                 if meant is not None:
                     self._probe.backward_ends(site, meant, deposited)
                 self._probe.consider_ending()
+            if watched is not None and not failed:
+                self._tell_causes(watched, site)
 
         return finish
+
+    def _hook(self, roots: Sequence[torch.Tensor], graph: Below) -> Backward | None:
+        """Watch what the operations do to the values of gradients, unless that would disturb."""
+        if not self._probe.following or not undisturbed():
+            return None
+        with self._inside("the values of gradients"):
+            numbers = {node: self._watch.follow(leaf) for node, leaf in graph.leaves.items()}
+            return self._probe.causes.begins(roots, graph, numbers)
+        return None
+
+    def _unhook(self, watched: Backward) -> None:
+        with self._inside("the values of gradients"):
+            watched.measured.unhook()
+            self.worked(watched.measured.seconds)
+
+    def _tell_causes(self, watched: Backward, site: Site) -> None:
+        with self._inside("the values of gradients"), torch._C.DisableTorchFunction():
+            for event in self._probe.causes.ends(watched, site):
+                self._watch.tell(event)
 
     # -- optimizers ----------------------------------------------------------------------------
 
@@ -303,6 +335,9 @@ class Recorder:
             self._step(optimizer, frame)
         else:
             self._probe.go_on()
+        if self._sampler.waiting:
+            with self._inside("the values of gradients"), torch._C.DisableTorchFunction():
+                self._sampler.tell()
         if not self._depth:
             self._probe.safe_moment()
 
@@ -322,6 +357,9 @@ class Recorder:
                 self._probe.tell_losses_left()
             grad_mode_off = None if torch.is_grad_enabled() else self._probe.switch(frame)
             self._watch.step(site, known.number, known.members, grad_mode_off)
+            iteration = self.ledger.cycle.index
+            if self._sampler.pace.due(iteration, probing=self._watch.probing):
+                self._sampler.take(known.members, iteration)
 
     def zero_grad_enters(
         self, owner: Optimizer | torch.nn.Module, frame: FrameType, *, to_none: bool

@@ -14,6 +14,8 @@ from gradaudit.rules import (
     ga203_zero_before_step,
     ga401_not_in_optimizer,
     ga402_stale_optimizer,
+    ga501_nonfinite_gradient,
+    ga502_zero_gradient,
 )
 from gradaudit.rules.rule import Rule
 
@@ -30,6 +32,8 @@ RULES: tuple[Rule, ...] = (
     ga203_zero_before_step.RULE,
     ga401_not_in_optimizer.RULE,
     ga402_stale_optimizer.RULE,
+    ga501_nonfinite_gradient.RULE,
+    ga502_zero_gradient.RULE,
 )
 
 #: In the order in which they are asked: a cause before what follows from it, and of several
@@ -45,5 +49,7 @@ ASKED: tuple[Rule, ...] = (
     ga101_unused_parameter.RULE,
     ga203_zero_before_step.RULE,
     ga201_missing_zero_grad.RULE,
+    ga501_nonfinite_gradient.RULE,
+    ga502_zero_gradient.RULE,
     ga401_not_in_optimizer.RULE,
 )

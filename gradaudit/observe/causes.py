@@ -23,7 +23,7 @@ from gradaudit.model.sites import Site
 from gradaudit.observe.flatness import PASSING, bare, kind, reducing
 from gradaudit.observe.graph import Below
 from gradaudit.observe.lines import Lines
-from gradaudit.observe.magnitude import Fetched, largest, measurable
+from gradaudit.observe.magnitude import Fetched, largest, measurable, roughly
 from gradaudit.observe.sites import SiteBook
 
 #: How many nodes are hooked in one backward; of larger graphs nothing is measured.
@@ -31,9 +31,6 @@ _HOOKED = 60_000
 
 #: What a gradient counts as that cannot be measured: neither zero nor spoilt.
 _SOUND = 1.0
-
-#: A largest magnitude, as a number or still on its device; None where no gradient flows.
-_Measured = "float | torch.Tensor | None"
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,9 +81,7 @@ class Measured:
             hook.remove()
         self._hooks.clear()
 
-    def _ran(
-        self, index: int, root: bool, made: Sequence[Any], given: Sequence[Any]  # noqa: FBT001
-    ) -> None:
+    def _ran(self, index: int, root: bool, made: Sequence[Any], given: Sequence[Any]) -> None:
         if self.error is not None:
             return
         began = perf_counter()
@@ -159,18 +154,21 @@ def _like(arrived: _Arrived) -> float:
 
 
 def _measure(gradients: Sequence[Any]) -> list[Any]:
+    """Their magnitudes: on a CPU as numbers, elsewhere still on the device; None for none."""
     values: list[Any] = []
     before = value = None
     for gradient in gradients:
         if gradient is not None and gradient is not before:  # both sides of a sum are one tensor
-            value = _SOUND
-            if measurable(gradient):
-                value = largest(gradient)
-                if value.is_cpu:
-                    value = value.item()
+            value = _magnitude(gradient)
             before = gradient
         values.append(None if gradient is None else value)
     return values
+
+
+def _magnitude(gradient: torch.Tensor) -> float | torch.Tensor:
+    if not measurable(gradient):
+        return _SOUND
+    return roughly(gradient) if gradient.is_cpu else largest(gradient)
 
 
 def _fetch(lists: Iterable[list[Any]]) -> None:

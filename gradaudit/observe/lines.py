@@ -13,6 +13,7 @@ from gradaudit.observe.sites import RawSite
 _LINES = 100_000
 
 #: Names that Python gives to operators, as far as they differ from torch's own.
+_BINARY = frozenset({"add", "sub", "mul", "div", "truediv", "floordiv", "pow", "matmul", "mod"})
 _OPERATORS = {"truediv": "div", "floordiv": "floor_divide", "invert": "bitwise_not"}
 
 
@@ -30,9 +31,12 @@ class Lines:
 
     def note(self, result: torch.Tensor, operation: str, raw: RawSite | None) -> None:
         """An operation has run."""
-        number = _number(result.grad_fn)
+        try:
+            number = result.grad_fn._sequence_nr()  # type: ignore[union-attr]
+        except AttributeError:  # no node, or a version of torch that does not tell
+            return
         numbers = self._numbers
-        if number is None or (numbers and number <= numbers[-1]):
+        if numbers and number <= numbers[-1]:
             return  # made by an earlier one
         if len(numbers) >= _LINES:
             del numbers[: _LINES // 2], self._places[: _LINES // 2]
@@ -41,10 +45,9 @@ class Lines:
 
     def of(self, node: Any) -> tuple[str, RawSite | None] | None:
         """The operation that made a node, as the user called it, and where."""
-        number = _number(node)
-        if number is None:
+        if not self._numbers:
             return None
-        index = bisect_left(self._numbers, number)
+        index = bisect_left(self._numbers, node._sequence_nr())
         if index == len(self._numbers):
             return None
         operation, raw = self._places[index]
@@ -56,18 +59,10 @@ class Lines:
         self._places.clear()
 
 
-def _number(node: Any) -> int | None:
-    try:
-        return int(node._sequence_nr())
-    except AttributeError:  # no node, or a version of torch that does not tell
-        return None
-
-
 def _spoken(name: str) -> str:
     if not (name.startswith("__") and name.endswith("__")):
         return name
     name = name.strip("_")
-    for prefix in ("r", "i"):
-        if name[1:] in {"add", "sub", "mul", "truediv", "div", "pow", "matmul"} and name[0] == prefix:
-            name = name[1:]
+    if name[0] in "ri" and name[1:] in _BINARY:
+        name = name[1:]
     return _OPERATORS.get(name, name)

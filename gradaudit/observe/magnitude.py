@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from math import inf
+from collections.abc import Callable, Sequence
+from math import inf, isfinite
 from typing import Any
 
 import torch
 
-_largest = torch.linalg.vector_norm
+_norm: Callable[[torch.Tensor, float], torch.Tensor] = torch.linalg.vector_norm
+_PLAIN = (torch.Tensor, torch.nn.Parameter)
 
 
 def measurable(gradient: torch.Tensor) -> bool:
@@ -24,12 +25,19 @@ def measurable(gradient: torch.Tensor) -> bool:
     )
 
 
-_PLAIN = (torch.Tensor, torch.nn.Parameter)
-
-
 def largest(gradient: torch.Tensor) -> torch.Tensor:
     """The largest magnitude in a tensor, NaN if there is one: of no dtype does it overflow."""
-    return _largest(gradient.detach() if gradient.requires_grad else gradient, inf)
+    return _norm(gradient.detach() if gradient.requires_grad else gradient, inf)
+
+
+def roughly(gradient: torch.Tensor) -> float:
+    """A norm of a tensor on a CPU: zero only if all of it is, not finite only if it is not.
+
+    The sum of squares is ten times as fast there as the largest magnitude (torch 2.13), but may
+    overflow and underflow.
+    """
+    value = _norm(gradient.detach() if gradient.requires_grad else gradient, 2).item()
+    return value if value and isfinite(value) else largest(gradient).item()
 
 
 def undisturbed() -> bool:
@@ -52,7 +60,7 @@ class Fetched:
         if stacked.is_cuda:  # a plain copy would wait for everything that is queued before it
             host = torch.empty(len(numbers), dtype=torch.float64, pin_memory=True)
             self._numbers = host.copy_(stacked, non_blocking=True)
-            self._arrived = torch.cuda.Event()
+            self._arrived = torch.cuda.Event()  # type: ignore[no-untyped-call]
             self._arrived.record(torch.cuda.current_stream(stacked.device))
 
     @property
@@ -66,4 +74,4 @@ class Fetched:
         """The numbers."""
         if self._arrived is not None:
             self._arrived.synchronize()
-        return self._numbers.tolist()  # type: ignore[no-any-return]
+        return self._numbers.tolist()

@@ -22,8 +22,8 @@ from gradaudit.model.report import Gap
 from gradaudit.model.run import Limits, TrainingStopped
 from gradaudit.model.sites import Site
 from gradaudit.observe.book import Book
-from gradaudit.observe.engine import watch_engine
 from gradaudit.observe.causes import Backward
+from gradaudit.observe.engine import watch_engine
 from gradaudit.observe.graph import Below, below
 from gradaudit.observe.leaves import connected
 from gradaudit.observe.magnitude import undisturbed
@@ -247,6 +247,7 @@ class Recorder:
         hopeless = not any(map(connected, tensors))
         made = self._watch.origin(tensors[0])[0] if tensors and hopeless else None
         if probing:
+            self._probe.tracer.pause()
             watched = self._hook(tensors, graph)
         self._watch.backward_begins()
         self._depth += 1
@@ -269,6 +270,7 @@ class Recorder:
                 self._probe.consider_ending()
             if watched is not None and not failed:
                 self._tell_causes(watched, site)
+            self._probe.tracer.go_on()
 
         return finish
 
@@ -337,7 +339,9 @@ class Recorder:
             self._probe.go_on()
         if self._sampler.waiting:
             with self._inside("the values of gradients"), torch._C.DisableTorchFunction():
+                self._probe.tracer.pause()
                 self._sampler.tell()
+                self._probe.tracer.go_on()
         if not self._depth:
             self._probe.safe_moment()
 
@@ -359,7 +363,9 @@ class Recorder:
             self._watch.step(site, known.number, known.members, grad_mode_off)
             iteration = self.ledger.cycle.index
             if self._sampler.pace.due(iteration, probing=self._watch.probing):
+                self._probe.tracer.pause()
                 self._sampler.take(known.members, iteration)
+                self._probe.tracer.go_on()
 
     def zero_grad_enters(
         self, owner: Optimizer | torch.nn.Module, frame: FrameType, *, to_none: bool

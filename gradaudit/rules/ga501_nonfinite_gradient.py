@@ -58,8 +58,8 @@ _ADVICE = {
     "small number under the root.",
 }
 _GENERAL = (
-    "Look at what goes into this operation in that iteration: something overflows, or is at a point "
-    "where there is no derivative."
+    "Look at what goes into this operation in that iteration: something overflows, or is where "
+    "there is no derivative."
 )
 _UNSEEN = (
     "The operation was not seen, as it happened after the iterations that are watched closely: "

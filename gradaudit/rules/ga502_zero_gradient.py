@@ -10,7 +10,7 @@ from gradaudit.model.events import ZeroKind, ZeroMade
 from gradaudit.rules.case import Case
 from gradaudit.rules.cuts import expression
 from gradaudit.rules.rule import VALUES, Link, Rule, Verdict
-from gradaudit.rules.words import does, quoted, several
+from gradaudit.rules.words import quoted, several
 
 DOCUMENTATION = """
 ## What it finds
@@ -89,14 +89,22 @@ def check(case: Case) -> Iterator[Verdict]:
             _HELP[made.kind],
             site,
             leaves,
-            severity="error" if made.kind in _ERRORS else "warning",
+            severity="error" if made.kind in _ERRORS or _everything(case, leaves) else "warning",
             chain=(
                 Link(f"`{made.operation}` {_WHY[made.kind]}", site),
                 Link("so this backward deposits zeros", made.backward),
-                Link(f"{does(count, 'it is', 'they are')} stepped here", case.step_site(min(leaves))),
+                Link("and this step applies them", case.step_site(min(leaves))),
             ),
             span=values.zero.span(),
         )
+
+
+def _everything(case: Case, leaves: frozenset[int]) -> bool:
+    """Whether nothing else is in their optimizers that ever got a gradient: nothing is learned."""
+    members = {
+        leaf for first in leaves for each in case.optimizers_of(first) for leaf in each.members
+    }
+    return all(leaf in leaves or not case.life(leaf).deposited for leaf in members)
 
 
 def _culprit(case: Case, leaf: int) -> ZeroMade | None:

@@ -86,7 +86,8 @@ class Values:
             self._spoilt = [*self._spoilt[1 - _SPOILT :], (iteration, made)]
 
     def _spoilt_in(self, iteration: int) -> NonfiniteMade | None:
-        return next((made for when, made in self._spoilt if when == iteration), None)
+        """The last of the iteration: what came before may have been cleared, its step skipped."""
+        return next((made for when, made in reversed(self._spoilt) if when == iteration), None)
 
     def flatten(self, made: ZeroMade) -> None:
         """An operation made zeros of it, unless the same one is known already."""

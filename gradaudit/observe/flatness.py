@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-import torch
+from torch.autograd.function import BackwardCFunction
 
 from gradaudit.model.events import ZeroKind
 
@@ -75,7 +75,7 @@ def kind(node: Any, *, term: bool) -> ZeroKind:
     A term of a loss that is bounded below is satisfied where its slope is zero, and that is what
     it is for.
     """
-    if isinstance(node, torch.autograd.Function):
+    if isinstance(node, BackwardCFunction):
         return "other"  # the user's own, whatever its name
     name = bare(node.name())
     if name in _SHARES:

@@ -60,6 +60,7 @@ class Ledger:
         self.evidence: dict[int, Evidence] = {}
         self.optimizers: dict[int, OptimizerRecord] = {}
         self._values: dict[int, Values] = {}
+        self._spoilt: set[int] = set()
         self.backwards: dict[Site, BackwardRecord] = {}
         #: how often each kind of event happened at each site
         self.counts: dict[tuple[str, Site], int] = {}
@@ -227,6 +228,7 @@ class Ledger:
         self._happens(("clear", event.site, event.targets))
         if event.by_hand:
             self._count("clear", event.site)
+        self._spoilt -= event.members
         for cohort in self.cohorts.select(event.members):
             cohort.life.clear(event.site, self.cycle.index, by_hand=event.by_hand)
 
@@ -267,10 +269,13 @@ class Ledger:
                 cohort.life.updated.add_at(iteration, event.site)
             else:
                 cohort.life.step_without(event.site, iteration, whole=True)
+        for leaf in self._spoilt & event.members:
+            self._values_of(leaf).use(iteration)
         self._settle()
 
     def _rescaled(self, event: ev.Rescaled) -> None:
         self._count("clip" if event.clipped else "rescale", event.site)
+        self._spoilt -= event.members  # nobody has looked what they are now
         for cohort in self.cohorts.select(event.members):
             cohort.life.rescale(clipped=event.clipped)
 
@@ -317,6 +322,7 @@ class Ledger:
     def _nonfinite_made(self, event: ev.NonfiniteMade) -> None:
         for leaf in event.members:
             self._values_of(leaf).spoil(event, self.cycle.index)
+        self._spoilt |= event.members
 
     def _zero_made(self, event: ev.ZeroMade) -> None:
         for leaf in event.members:

@@ -76,9 +76,13 @@ class Values:
         if zero:
             self.zero.add(iteration)
         if nonfinite:
-            if not self.nonfinite:
-                self.culprit = self._spoilt_in(iteration)
-            self.nonfinite.add(iteration)
+            self.use(iteration)
+
+    def use(self, iteration: int) -> None:
+        """A step, or an update by hand, used NaN or Inf."""
+        if not self.nonfinite:
+            self.culprit = self._spoilt_in(iteration)
+        self.nonfinite.add(iteration)
 
     def spoil(self, made: NonfiniteMade, iteration: int) -> None:
         """An operation made NaN or Inf of it; whether a step will use that is yet to be seen."""

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from gradaudit.model.events import NonfiniteMade
 from gradaudit.model.sites import Site
 from gradaudit.rules.case import Case
-from gradaudit.rules.cuts import expression
+from gradaudit.rules.cuts import spoken
 from gradaudit.rules.rule import VALUES, Link, Rule, Verdict
-from gradaudit.rules.words import quoted, several
+from gradaudit.rules.words import several
 
 DOCUMENTATION = """
 ## What it finds
@@ -111,9 +111,10 @@ def _verdict(
     )
     subject = f"the gradient of {several(count, 'parameter')}"
     if made is None:
-        message, help_ = f"{subject} holds NaN or Inf, and {steps}", _UNSEEN
+        message = f"{subject} was found to hold NaN or Inf, and {steps} or shortly before"
+        help_ = _UNSEEN
     else:
-        text = quoted(None if made.site is None else expression(made.site), f"`{made.operation}`")
+        text = spoken(made.site, made.operation)
         message = f"the backward of {text} makes {subject} NaN or Inf, and {steps}"
         help_ = _ADVICE.get(made.operation, _GENERAL)
     return Verdict(

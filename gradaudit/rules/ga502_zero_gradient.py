@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from gradaudit.ledger.values import Values
 from gradaudit.model.events import ZeroKind, ZeroMade
 from gradaudit.rules.case import Case
-from gradaudit.rules.cuts import expression
+from gradaudit.rules.cuts import spoken
 from gradaudit.rules.rule import VALUES, Link, Rule, Verdict
-from gradaudit.rules.words import quoted, several
+from gradaudit.rules.words import several
 
 DOCUMENTATION = """
 ## What it finds
@@ -82,7 +82,7 @@ def check(case: Case) -> Iterator[Verdict]:
         made = flat[min(leaves)]
         count = len(leaves)
         values = case.ledger.values(min(leaves))
-        text = quoted(None if site is None else expression(site), f"`{made.operation}`")
+        text = spoken(site, made.operation)
         yield Verdict(
             f"the gradient of {several(count, 'parameter')} was exactly zero in all "
             f"{values.sampled.count} steps looked at: {text} {_WHY[made.kind]}",

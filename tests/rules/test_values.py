@@ -99,6 +99,21 @@ def test_divergence_that_another_rule_explains_is_not_told_again():
     assert [finding.rule for finding in story.findings()] == ["GA201"]
 
 
+def test_an_update_by_hand_applies_it_too_unless_it_was_cleared_first():
+    for cleared, rules in ((False, ["GA501"]), (True, [])):
+        story = Story("a")
+        for number in range(6):
+            story.backward("a")
+            if number == 3:
+                story.spoilt("a")
+                if cleared:
+                    story.zero("a")
+                    story.backward("a")
+            story.update("a")
+            story.zero("a")
+        assert [finding.rule for finding in story.findings()] == rules
+
+
 # -- GA502 zero-gradient -------------------------------------------------------------------------
 
 

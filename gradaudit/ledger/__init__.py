@@ -4,5 +4,6 @@
 ``cohorts``   parameters that lived alike so far share one life; an event splits, never copies
 ``cycle``     where one training iteration ends and the next begins
 ``evidence``  what the probe found out about single leaves, for those that starve
+``values``    how large the gradients were, and which operation spoilt them
 ``ledger``    the fold itself
 """

@@ -13,6 +13,7 @@ from gradaudit.ledger.evidence import KEPT, Evidence
 from gradaudit.ledger.life import Life
 from gradaudit.ledger.stock import Entry, Mixture
 from gradaudit.ledger.tally import SiteTally
+from gradaudit.ledger.values import NO_VALUES, Values
 from gradaudit.model import events as ev
 from gradaudit.model.events import Event, Members
 from gradaudit.model.sites import Site
@@ -106,6 +107,8 @@ class Ledger:
         self.cohorts = Cohorts()
         self.evidence: dict[int, Evidence] = {}
         self.optimizers: dict[int, OptimizerRecord] = {}
+        self._values: dict[int, Values] = {}
+        self._spoilt: set[int] = set()
         self.backwards: dict[Site, BackwardRecord] = {}
         self.clearings: dict[Site, ClearingRecord] = {}
         #: how often each kind of event happened at each site
@@ -140,6 +143,9 @@ class Ledger:
             ev.Entered: self._entered,
             ev.Severed: self._severed,
             ev.LossLeft: self._loss_left,
+            ev.Sampled: self._sampled,
+            ev.NonfiniteMade: self._nonfinite_made,
+            ev.ZeroMade: self._zero_made,
         }
 
     # -- the fold ------------------------------------------------------------------------------
@@ -170,6 +176,10 @@ class Ledger:
     def life(self, leaf: int) -> Life:
         """The life of one leaf."""
         return self.cohorts[leaf]
+
+    def values(self, leaf: int) -> Values:
+        """What is known of the values of a leaf's gradients; not to be changed by the asker."""
+        return self._values.get(leaf, NO_VALUES)
 
     # -- iterations ----------------------------------------------------------------------------
 
@@ -287,6 +297,7 @@ class Ledger:
         if event.by_hand:
             self._count("clear", event.site)
             self._clearing(event.site, event.targets)
+        self._spoilt -= event.members
         for cohort in self.cohorts.select(event.members):
             cohort.life.clear(event.site, self.cycle.index, by_hand=event.by_hand)
 
@@ -394,10 +405,13 @@ class Ledger:
                 cohort.life.updated.add_at(iteration, event.site)
             else:
                 cohort.life.step_without(event.site, iteration, whole=True)
+        for leaf in self._spoilt & event.members:
+            self._values_of(leaf).use(iteration)
         self._settle()
 
     def _rescaled(self, event: ev.Rescaled) -> None:
         self._count("clip" if event.clipped else "rescale", event.site)
+        self._spoilt -= event.members  # nobody has looked what they are now
         for cohort in self.cohorts.select(event.members):
             cohort.life.rescale(event.site, self.cycle.index, clipped=event.clipped)
 
@@ -439,3 +453,26 @@ class Ledger:
     def _loss_left(self, event: ev.LossLeft) -> None:
         for leaf in event.members:
             self.evidence[leaf].loss_left = event
+
+    # -- values ----------------------------------------------------------------------------------
+
+    def _values_of(self, leaf: int) -> Values:
+        known = self._values.get(leaf)
+        if known is None:
+            known = self._values[leaf] = Values()
+        return known
+
+    def _sampled(self, event: ev.Sampled) -> None:
+        for leaf, norm in zip(event.leaves, event.norms, strict=True):
+            self._values_of(leaf).sample(
+                event.iteration, norm, zero=leaf in event.zero, nonfinite=leaf in event.nonfinite
+            )
+
+    def _nonfinite_made(self, event: ev.NonfiniteMade) -> None:
+        for leaf in event.members:
+            self._values_of(leaf).spoil(event, self.cycle.index)
+        self._spoilt |= event.members
+
+    def _zero_made(self, event: ev.ZeroMade) -> None:
+        for leaf in event.members:
+            self._values_of(leaf).flatten(event)

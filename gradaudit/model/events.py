@@ -37,6 +37,18 @@ ReadReason = Literal[
     "given-to-optimizer",
 ]
 
+#: Why the backward of an operation made exact zeros of a gradient that was none.
+ZeroKind = Literal[
+    "flat",  # a step function: its slope is zero wherever it has one
+    "one",  # a softmax over one number, a normalisation of one: always the same
+    "bounded",  # everything was beyond the bounds of a clamp
+    "dead",  # everything was on the flat side of a ReLU or a maximum
+    "saturated",  # everything was where a sigmoid and the like have no slope left
+    "zeroed",  # multiplied by zero, masked out, not selected
+    "satisfied",  # a term of the loss that is already as small as it can be
+    "other",  # anything else: a sum that cancels, rows that were not looked up
+]
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LeafSeen:
@@ -271,6 +283,50 @@ class LossLeft:
     shown: bool = False
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Sampled:
+    """How large the gradients were that a step of ``iteration`` was given.
+
+    ``norms`` has one norm for each of ``leaves``.  ``zero`` are those without any element that is
+    not exactly zero; ``nonfinite`` those with NaN or Inf, which the step has used all the same.
+    """
+
+    iteration: int
+    leaves: tuple[int, ...]
+    norms: tuple[float, ...]
+    zero: Members = frozenset()
+    nonfinite: Members = frozenset()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class NonfiniteMade:
+    """The backward of an operation made NaN or Inf of finite gradients, the first to do so.
+
+    ``site`` is the line that ran the operation forward, ``operation`` its name; ``members`` are
+    the leaves that it spoilt.  ``loss_finite`` is whether what was backpropagated was finite.
+    """
+
+    site: Site | None
+    operation: str
+    members: Members
+    backward: Site
+    loss_finite: bool = True
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ZeroMade:
+    """The backward of an operation made exact zeros, and nothing else reached ``members``.
+
+    Without ``site`` where the line that ran the operation is not known.
+    """
+
+    site: Site | None
+    operation: str
+    members: Members
+    backward: Site
+    kind: ZeroKind
+
+
 Event: TypeAlias = (
     LeafSeen
     | Replaced
@@ -291,4 +347,7 @@ Event: TypeAlias = (
     | Entered
     | Severed
     | LossLeft
+    | Sampled
+    | NonfiniteMade
+    | ZeroMade
 )

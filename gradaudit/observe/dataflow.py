@@ -26,6 +26,7 @@ from gradaudit.observe.flow import (
 )
 from gradaudit.observe.grad_mode import checkpointing, enclosing_switch, switch_site
 from gradaudit.observe.leaves import Leaf, Leaves, connected, is_leaf, strong
+from gradaudit.observe.lines import Lines
 from gradaudit.observe.operations import Operation, classify
 from gradaudit.observe.sites import RawSite, SiteBook
 
@@ -117,6 +118,7 @@ class Dataflow:
         self._exports = Exports()
         self._backwards = 0
         self.entered = Entries()
+        self.lines = Lines()
         self.calls = 0
 
     # -- nodes -------------------------------------------------------------------------------
@@ -141,6 +143,7 @@ class Dataflow:
         self._nodes.clear()
         self._exports.clear()
         self._losses.clear()
+        self.lines.forget()
 
     def source(self, tensor: torch.Tensor) -> Node:
         """The node of a tensor that goes into something, made here if its making went unseen."""
@@ -267,6 +270,8 @@ class Dataflow:
         relevant = any(parent.relevant for parent in parents)
         node = Node(operation.name, raw, parents if relevant else (), connected=connected(output))
         node.relevant = relevant
+        if node.connected:
+            self.lines.note(output, operation.name, raw)
         if relevant:
             self._connect(node, operation, output, parents, frame)
         elif node.connected and is_leaf(output):

@@ -17,6 +17,7 @@ import torch
 from gradaudit.model import events as ev
 from gradaudit.model.events import Members
 from gradaudit.model.sites import Site
+from gradaudit.observe.causes import Causes
 from gradaudit.observe.dataflow import Dataflow
 from gradaudit.observe.flow import Ancestry, Node, leaves_of
 from gradaudit.observe.function_mode import CallMode
@@ -58,6 +59,7 @@ class Probe:
         self._gap = gap
         self._patches = Patches()
         self.dataflow = Dataflow(sites, watch.leaves, watch)
+        self.causes = Causes(self.dataflow.lines, sites, watch.leaves.members)
         self.mode = CallMode(self.dataflow, self._fault, self._followed)
         self.tracer = LoopTracer(sites, self.safe_moment, leaving)
         self.iterations = 0

@@ -24,14 +24,17 @@ from gradaudit.model.run import Limits, TrainingStopped
 from gradaudit.model.sites import Site
 from gradaudit.observe.amp import tensors_of, watch_scaling
 from gradaudit.observe.book import Book
+from gradaudit.observe.causes import Backward
 from gradaudit.observe.engine import watch_engine
-from gradaudit.observe.graph import leaves_below
+from gradaudit.observe.graph import Below, below
 from gradaudit.observe.leaves import connected
+from gradaudit.observe.magnitude import undisturbed
 from gradaudit.observe.modules import replaced, watch_registrations
 from gradaudit.observe.optimizers import Optimizers, watch_optimizers
 from gradaudit.observe.patches import Patches
 from gradaudit.observe.probe import Probe
 from gradaudit.observe.roots import Roots
+from gradaudit.observe.sampling import Sampler
 from gradaudit.observe.sites import SiteBook, UserCode
 from gradaudit.observe.source import SourceBook
 from gradaudit.observe.watch import Watch
@@ -84,6 +87,7 @@ class Recorder:
         self._book = Book(self._watch, self._optimizers, self._sites)
         self._probe = Probe(self._watch, self._sites, self._gap, self._frame_returns)
         self._roots = Roots()
+        self._sampler = Sampler(self._watch.leaves, self._watch.tell)
         self._patches = Patches()
         self._hooks: list[RemovableHandle] = []
         self._gaps: dict[str, str] = {}
@@ -135,6 +139,7 @@ class Recorder:
             self._watch.point(("end",))
             self._probe.tell_entered()
             self._probe.tell_losses_left()
+            self._sampler.tell(last=True)
             self._book.look(sys._getframe(1), last=True)
 
     def _uninstall(self) -> None:
@@ -242,8 +247,10 @@ class Recorder:
         tensors = [root for root in roots if isinstance(root, torch.Tensor)]
         probing = self._watch.probing
         meant = None
+        watched = None
         if probing:
-            for leaf in leaves_below(tensors):
+            graph = below(tensors)
+            for leaf in graph.tensors():
                 self._watch.follow(leaf)
             self._optimizers.refresh_all()
             self._book.look(frame)
@@ -253,11 +260,16 @@ class Recorder:
         hopeless = not any(map(connected, tensors))
         made = self._watch.origin(tensors[0])[0] if tensors and hopeless else None
         scaled, again = self._roots.scaled(tensors), self._roots.again(tensors, site)
+        if probing:
+            self._probe.tracer.pause()
+            watched = self._hook(tensors, graph)
         self._watch.backward_begins()
         self._depth += 1
 
         def finish(failed: bool) -> None:
             self._depth -= 1
+            if watched is not None:
+                self._unhook(watched)
             with self._inside("a backward"), torch._C.DisableTorchFunction():
                 deposited = self._watch.backward_ends(
                     site,
@@ -273,8 +285,30 @@ class Recorder:
                 if meant is not None:
                     self._probe.backward_ends(site, meant, deposited)
                 self._probe.consider_ending()
+            if watched is not None and not failed:
+                self._tell_causes(watched, site)
+            self._probe.tracer.go_on()
 
         return finish
+
+    def _hook(self, roots: Sequence[torch.Tensor], graph: Below) -> Backward | None:
+        """Watch what the operations do to the values of gradients, unless that would disturb."""
+        if not self._probe.following or not undisturbed():
+            return None
+        with self._inside("the values of gradients"):
+            numbers = {node: self._watch.follow(leaf) for node, leaf in graph.leaves.items()}
+            return self._probe.causes.begins(roots, graph, numbers)
+        return None
+
+    def _unhook(self, watched: Backward) -> None:
+        with self._inside("the values of gradients"):
+            watched.measured.unhook()
+            self.worked(watched.measured.seconds)
+
+    def _tell_causes(self, watched: Backward, site: Site) -> None:
+        with self._inside("the values of gradients"), torch._C.DisableTorchFunction():
+            for event in self._probe.causes.ends(watched, site):
+                self._watch.tell(event)
 
     # -- optimizers ----------------------------------------------------------------------------
 
@@ -323,6 +357,11 @@ class Recorder:
             self._step(optimizer, frame)
         else:
             self._probe.go_on()
+        if self._sampler.waiting:
+            with self._inside("the values of gradients"), torch._C.DisableTorchFunction():
+                self._probe.tracer.pause()
+                self._sampler.tell()
+                self._probe.tracer.go_on()
         if not self._depth:
             self._probe.safe_moment()
 
@@ -342,6 +381,11 @@ class Recorder:
                 self._probe.tell_losses_left()
             grad_mode_off = None if torch.is_grad_enabled() else self._probe.switch(frame)
             self._watch.step(site, known.number, known.members, grad_mode_off)
+            iteration = self.ledger.cycle.index
+            if self._sampler.pace.due(iteration, probing=self._watch.probing):
+                self._probe.tracer.pause()
+                self._sampler.take(known.members, iteration)
+                self._probe.tracer.go_on()
 
     def zero_grad_enters(
         self, owner: Optimizer | torch.nn.Module, frame: FrameType, *, to_none: bool

@@ -30,6 +30,7 @@ class LoopTracer:
         self.passes: dict[tuple[str, int], int] = {}
         self.seconds = 0.0
         self.on = False
+        self._paused = False
 
     def start(self, frame: FrameType | None) -> bool:
         """Trace from here on, the frames on the stack included; False if another tracer is on."""
@@ -52,6 +53,18 @@ class LoopTracer:
         for user in self._sites.user_frames(frame):
             if user.f_trace == self._local:
                 user.f_trace = None
+
+    def pause(self) -> None:
+        """The audit is about to make many small calls, and every one of them would be traced."""
+        if self.on and sys.gettrace() == self._global:
+            self._paused = True
+            sys.settrace(None)
+
+    def go_on(self) -> None:
+        """It has made them; nothing is done if the tracer was stopped meanwhile."""
+        if self._paused and self.on and sys.gettrace() is None:
+            sys.settrace(self._global)
+        self._paused = False
 
     def _global(self, frame: FrameType, event: str, arg: Any) -> Any:  # noqa: ARG002
         return self._local if self._sites.user.owns(frame.f_code) else None

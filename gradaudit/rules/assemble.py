@@ -104,6 +104,7 @@ def _parameters(case: Case) -> tuple[ParameterInfo, ...]:
             is_leaf=True,
             optimizers=tuple(owners.get(leaf, ())),
             timeline=tuple(case.life(leaf).timeline),
+            grad_norm=tuple(case.ledger.values(leaf).norms),
         )
         for leaf, facts in case.recording.leaves.items()
     )

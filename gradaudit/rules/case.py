@@ -268,6 +268,12 @@ class Case:
                 families.setdefault(_family(facts.name, index), []).append(leaf)
         return families
 
+    def siblings(self, leaf: int) -> Iterator[int]:
+        """Leaves whose names differ from its own in one index only."""
+        for index in _INDEX.finditer(self.name(leaf)):
+            family = self._families[_family(self.name(leaf), index)]
+            yield from (sibling for sibling in family if sibling != leaf)
+
     def idle_by_turns(self, leaf: int) -> bool:
         """Whether it is one of several alike of which each iteration uses only some.
 

@@ -26,6 +26,8 @@ from gradaudit.rules import (
     ga405_never_stepped,
     ga406_clip_after_step,
     ga407_clip_before_unscale,
+    ga501_nonfinite_gradient,
+    ga502_zero_gradient,
 )
 from gradaudit.rules.rule import Rule
 
@@ -54,6 +56,8 @@ RULES: tuple[Rule, ...] = (
     ga405_never_stepped.RULE,
     ga406_clip_after_step.RULE,
     ga407_clip_before_unscale.RULE,
+    ga501_nonfinite_gradient.RULE,
+    ga502_zero_gradient.RULE,
 )
 
 #: In the order in which they are asked: a cause before what follows from it, and of several
@@ -78,6 +82,8 @@ ASKED: tuple[Rule, ...] = (
     ga204_accumulation_wiped.RULE,
     ga406_clip_after_step.RULE,
     ga407_clip_before_unscale.RULE,
+    ga501_nonfinite_gradient.RULE,
+    ga502_zero_gradient.RULE,
     ga401_not_in_optimizer.RULE,
     ga304_unbounded_accumulation.RULE,
     ga404_step_without_gradient.RULE,

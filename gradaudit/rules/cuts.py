@@ -89,6 +89,10 @@ _PARTICULAR: tuple[tuple[re.Pattern[str], str], ...] = tuple(
 )
 
 
+#: What is written with a sign of its own.
+_OPERATORS = frozenset({"add", "sub", "mul", "div", "pow", "matmul"})
+
+
 def place(cut: Severed) -> Site:
     """The line to name: the switch where grad mode was off, else the operation."""
     return cut.switch if cut.kind == "grad-mode" and cut.switch is not None else cut.site
@@ -108,6 +112,15 @@ def help_for(cut: Severed) -> str:
         if pattern.search(cut.operation) or pattern.search(text):
             return help_
     return _HELP[cut.kind]
+
+
+def spoken(site: Site | None, operation: str) -> str:
+    """The user's own words for an operation, and its name where they do not say it."""
+    text = None if site is None else expression(site)
+    if text is None:
+        return f"`{operation}`"
+    said = operation in text or not operation.isidentifier() or operation in _OPERATORS
+    return f"`{text}`" if said else f"`{text}` ({operation})"
 
 
 def expression(site: Site) -> str | None:

@@ -128,6 +128,34 @@ class Story:
             )
         )
 
+    def sampled(self, zero: tuple[str, ...] = (), nonfinite: tuple[str, ...] = ()) -> None:
+        """The gradients of all leaves, as the step of this iteration was given them."""
+        self.ledger.feed(
+            ev.Sampled(
+                self.ledger.cycle.index,
+                tuple(self._numbers.values()),
+                tuple(0.0 if name in zero else 1.0 for name in self._numbers),
+                self.of(*zero),
+                self.of(*nonfinite),
+            )
+        )
+
+    def spoilt(
+        self,
+        *names: str,
+        line: str | None = "h.sqrt()",
+        operation: str = "sqrt",
+        finite: bool = True,
+    ) -> None:
+        site = None if line is None else at(line)
+        self.ledger.feed(
+            ev.NonfiniteMade(site, operation, self.of(*names), at("loss.backward()"), finite)
+        )
+
+    def zeroed(self, *names: str, kind: ev.ZeroKind, line: str | None = "h.round()") -> None:
+        site = None if line is None else at(line)
+        self.ledger.feed(ev.ZeroMade(site, "round", self.of(*names), at("loss.backward()"), kind))
+
     def train(self, *names: str, passes: int = 4) -> None:
         """A healthy loop of ``optimizer`` in which the backward reaches ``names``."""
         for _ in range(passes):

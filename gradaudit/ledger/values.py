@@ -1,0 +1,107 @@
+"""How large the gradients of a leaf were, and what spoilt them: samples, in bounded memory."""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Iterator
+from math import isfinite
+
+from gradaudit.ledger.tally import Tally
+from gradaudit.model.events import NonfiniteMade, ZeroMade
+
+#: How many norms are kept for one leaf; beyond, every other one is dropped.
+NORMS = 200
+
+#: How many operations that spoilt a leaf are remembered until the step tells whether it mattered.
+_SPOILT = 4
+
+#: How many operations that made zeros are kept for one leaf.
+_FLATTENED = 4
+
+
+class Norms:
+    """Norms by iteration, thinned evenly as they become many.
+
+    In arrays: a big model has thousands of leaves, and a tuple for each sample would be felt.
+    """
+
+    __slots__ = ("_iterations", "_left_out", "_norms", "_stride")
+
+    def __init__(self) -> None:
+        self._iterations = array("q")
+        self._norms = array("d")
+        self._stride = 1
+        self._left_out = 0
+
+    def add(self, iteration: int, norm: float) -> None:
+        """One more sample."""
+        self._left_out += 1
+        if self._left_out < self._stride:
+            return
+        self._left_out = 0
+        if len(self._norms) == NORMS:
+            self._iterations = self._iterations[::2]
+            self._norms = self._norms[::2]
+            self._stride *= 2
+        self._iterations.append(iteration)
+        self._norms.append(norm)
+
+    def __iter__(self) -> Iterator[tuple[int, float]]:
+        return zip(self._iterations, self._norms, strict=True)
+
+
+class Values:
+    """What is known of the values of one leaf's gradients.
+
+    ``nonfinite`` counts the steps that used NaN or Inf; ``culprit`` is the operation that had made
+    it for the first of them, where it was seen.  ``flattened`` are the operations that made zeros.
+    """
+
+    __slots__ = ("_spoilt", "culprit", "flattened", "nonfinite", "norms", "sampled", "zero")
+
+    def __init__(self) -> None:
+        self.sampled = Tally()
+        self.zero = Tally()
+        self.nonfinite = Tally()
+        self.norms = Norms()
+        self.culprit: NonfiniteMade | None = None
+        self.flattened: list[ZeroMade] = []
+        self._spoilt: list[tuple[int, NonfiniteMade]] = []
+
+    def sample(self, iteration: int, norm: float, *, zero: bool, nonfinite: bool) -> None:
+        """The gradient that a step was given."""
+        self.sampled.add(iteration)
+        if isfinite(norm):
+            self.norms.add(iteration, norm)
+        if zero:
+            self.zero.add(iteration)
+        if nonfinite:
+            self.use(iteration)
+
+    def use(self, iteration: int) -> None:
+        """A step, or an update by hand, used NaN or Inf."""
+        if not self.nonfinite:
+            self.culprit = self._spoilt_in(iteration)
+        self.nonfinite.add(iteration)
+
+    def spoil(self, made: NonfiniteMade, iteration: int) -> None:
+        """An operation made NaN or Inf of it; whether a step will use that is yet to be seen."""
+        if not self.nonfinite:
+            self._spoilt = [*self._spoilt[1 - _SPOILT :], (iteration, made)]
+
+    def _spoilt_in(self, iteration: int) -> NonfiniteMade | None:
+        """The last of the iteration: what came before may have been cleared, its step skipped."""
+        return next((made for when, made in reversed(self._spoilt) if when == iteration), None)
+
+    def flatten(self, made: ZeroMade) -> None:
+        """An operation made zeros of it, unless the same one is known already."""
+        known = self.flattened
+        if len(known) < _FLATTENED and all(
+            (made.site, made.kind, made.operation) != (each.site, each.kind, each.operation)
+            for each in known
+        ):
+            known.append(made)
+
+
+#: Of leaves that were never sampled.
+NO_VALUES = Values()

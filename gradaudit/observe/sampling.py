@@ -1,0 +1,183 @@
+"""Samples how large gradients are, at steps: often at first, then as a small budget allows.
+
+Whatever is computed is computed on the gradient's own device, and fetched when it is there: at
+once on a CPU, at a later step elsewhere, so that no iteration waits for it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from math import inf, isfinite
+from time import monotonic, perf_counter
+
+import torch
+
+from gradaudit.model.events import Members, Sampled
+from gradaudit.observe.leaves import Leaves, strong
+from gradaudit.observe.magnitude import Fetched, largest, measurable, undisturbed
+
+#: The share of the run's time that samples may take behind the probe.
+_BUDGET = 0.01
+
+#: The longest stretch between two samples, in iterations, unless the budget asks for a longer one.
+_STRETCH = 32
+
+#: How many samples may be on their way; a device that is so far behind is waited for.
+_UNDER_WAY = 8
+
+
+class Pace:
+    """In which iterations samples are taken."""
+
+    def __init__(self) -> None:
+        self._current = -1
+        self._next = 0
+        self._stretch = 1
+        self._since = (0, monotonic())
+        self._cost = 0.0
+
+    def due(self, iteration: int, *, probing: bool) -> bool:
+        """Whether steps of this iteration are to be sampled."""
+        if iteration == self._current:
+            return True
+        if iteration < self._next and not probing and iteration > self._current:
+            return False
+        self._current = iteration
+        if probing:
+            self._stretch, self._since, self._cost = 1, (iteration, monotonic()), 0.0
+            self._next = iteration + 1
+        else:
+            self._next = iteration + self._ahead(iteration)
+        return True
+
+    def cost(self, seconds: float) -> None:
+        """A sample has taken some time."""
+        self._cost += seconds
+
+    def _ahead(self, iteration: int) -> int:
+        """Iterations until the next sample: 1, 2, 4, 8 …; more where samples are dear."""
+        since, then = self._since
+        now = monotonic()
+        passed, elapsed = iteration - since, now - then
+        self._since = (iteration, now)
+        self._stretch = min(2 * self._stretch, _STRETCH)
+        needed = 0.0
+        if passed > 0 and elapsed > 0:
+            needed = self._cost / _BUDGET / (elapsed / passed)
+        self._cost = 0.0
+        return max(self._stretch, int(needed))
+
+
+@dataclass(slots=True, eq=False)
+class _Sample:
+    """Norms of the gradients that one step was given; ``exact`` where a norm may deceive."""
+
+    iteration: int
+    leaves: list[int]
+    norms: list[float]
+    exact: dict[int, float]
+    fetched: Fetched | None = None
+
+    @property
+    def ready(self) -> bool:
+        return self.fetched is None or self.fetched.arrived
+
+    def fetch(self) -> None:
+        if self.fetched is not None:
+            numbers = self.fetched.take()
+            self.fetched = None
+            count = len(self.leaves)
+            self.norms = numbers[:count]
+            self.exact = dict(zip(self.leaves, numbers[count:], strict=True))
+
+
+class Sampler:
+    """Takes samples and tells of them."""
+
+    def __init__(self, leaves: Leaves, tell: Callable[[Sampled], None]) -> None:
+        self._leaves = leaves
+        self._tell = tell
+        self._waiting: list[_Sample] = []
+        self.pace = Pace()
+
+    @property
+    def waiting(self) -> bool:
+        """Whether there is anything to be told."""
+        return bool(self._waiting)
+
+    def take(self, members: Iterable[int], iteration: int) -> None:
+        """A step is about to use the gradients of its members."""
+        began = perf_counter()
+        if undisturbed():
+            for found in self._by_device(members).values():
+                self._waiting.append(_sample(found, iteration))
+        self.pace.cost(perf_counter() - began)
+
+    def _by_device(
+        self, members: Iterable[int]
+    ) -> dict[tuple[torch.device, torch.dtype], dict[int, torch.Tensor]]:
+        groups: dict[tuple[torch.device, torch.dtype], dict[int, torch.Tensor]] = {}
+        for number in members:
+            tensor = strong(self._leaves[number].reference)
+            gradient = None if tensor is None else tensor.grad
+            if gradient is not None and gradient.layout is torch.sparse_coo:
+                gradient = gradient._values()
+            if gradient is not None and measurable(gradient):
+                groups.setdefault((gradient.device, gradient.dtype), {})[number] = gradient
+        return groups
+
+    def tell(self, *, last: bool = False) -> None:
+        """The step has run: tell of what is known by now; ``last`` of everything."""
+        began = perf_counter()
+        while self._waiting:
+            sample = self._waiting[0]
+            if not (last or sample.ready or len(self._waiting) > _UNDER_WAY):
+                break
+            del self._waiting[0]
+            sample.fetch()
+            self._tell(self._event(sample))
+        self.pace.cost(perf_counter() - began)
+
+    def _event(self, sample: _Sample) -> Sampled:
+        members = self._leaves.members
+        spoilt = {leaf for leaf, value in sample.exact.items() if not isfinite(value)}
+        return Sampled(
+            sample.iteration,
+            tuple(sample.leaves),
+            tuple(sample.norms),
+            members(leaf for leaf, value in sample.exact.items() if value == 0),
+            members(spoilt) if spoilt and self._used(spoilt) else members(()),
+        )
+
+    def _used(self, spoilt: Members | set[int]) -> bool:
+        """Whether the step has used what was not finite, and not left it out by itself.
+
+        Fused optimizers are handed the scaler's ``found_inf`` and decide on the device (torch
+        2.13), and optimizers of the user's own may look for themselves.
+        """
+        for number in spoilt:
+            tensor = strong(self._leaves[number].reference)
+            if tensor is None or not measurable(tensor):
+                return True
+            if not isfinite(float(largest(tensor))):
+                return True
+        return False
+
+
+def _sample(found: dict[int, torch.Tensor], iteration: int) -> _Sample:
+    """Two norms: a sum of squares may overflow or underflow, the largest magnitude never does."""
+    gradients = list(found.values())
+    leaves = list(found)
+    norms = list(torch._foreach_norm(gradients, 2))
+    if gradients[0].is_cpu:
+        values = torch.stack(norms).tolist()
+        exact = {
+            leaf: float(largest(gradient))
+            for (leaf, gradient), value in zip(found.items(), values, strict=True)
+            if value == 0 or not isfinite(value)
+        }
+        return _Sample(iteration, leaves, values, exact)
+    return _Sample(
+        iteration, leaves, [], {}, Fetched([*norms, *torch._foreach_norm(gradients, inf)])
+    )

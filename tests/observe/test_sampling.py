@@ -1,0 +1,113 @@
+"""Samples of gradients: what is told of them, and when they are taken."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from gradaudit.model.events import Sampled
+from gradaudit.observe.leaves import Leaves
+from gradaudit.observe.sampling import Pace, Sampler
+
+
+class Sampling:
+    def __init__(self, *tensors: torch.Tensor) -> None:
+        self.told: list[Sampled] = []
+        self.tensors = tensors
+        self.leaves = Leaves(lambda _: None)
+        self.numbers = [self.leaves.learn(tensor).number for tensor in tensors]
+        self.sampler = Sampler(self.leaves, self.told.append)
+
+    def take(self) -> dict[int, tuple[float, bool, bool]]:
+        """(norm, zero, nonfinite) of each leaf sampled."""
+        self.told.clear()
+        self.sampler.take(self.numbers, 7)
+        self.sampler.tell()
+        assert not self.sampler.waiting
+        return {
+            leaf: (norm, leaf in event.zero, leaf in event.nonfinite)
+            for event in self.told
+            for leaf, norm in zip(event.leaves, event.norms, strict=True)
+        }
+
+
+def parameter(*gradient: float, value: float = 1.0, dtype=torch.float32) -> torch.Tensor:
+    tensor = torch.full((len(gradient),), value, dtype=dtype, requires_grad=True)
+    tensor.grad = torch.tensor(gradient, dtype=dtype)
+    return tensor
+
+
+def test_norms_and_zeros():
+    sampling = Sampling(parameter(3.0, 4.0), parameter(0.0, 0.0), torch.ones(2, requires_grad=True))
+    assert sampling.take() == {0: (5.0, False, False), 1: (0.0, True, False)}
+
+
+def test_what_is_tiny_is_not_zero_and_what_is_huge_is_finite():
+    sampling = Sampling(parameter(1e-30), parameter(1e30), parameter(6e4, 6e4, dtype=torch.half))
+    assert all(state[1:] == (False, False) for state in sampling.take().values())
+
+
+@pytest.mark.parametrize("bad", [float("nan"), float("inf"), float("-inf")])
+def test_nonfinite_is_told_where_the_step_has_used_it(bad):
+    assert Sampling(parameter(bad, 1.0, value=bad)).take()[0][2]
+    assert not Sampling(parameter(bad, 1.0)).take()[0][2]
+
+
+def test_sparse_gradients_count_by_their_values():
+    table = torch.nn.Embedding(5, 2, sparse=True)
+    table(torch.tensor([1])).sum().backward()
+    sampling = Sampling(table.weight)
+    norm, zero, nonfinite = sampling.take()[0]
+    assert (round(norm, 4), zero, nonfinite) == (1.4142, False, False)
+
+
+def test_subclasses_are_left_alone():
+    class Own(torch.Tensor):
+        pass
+
+    tensor = torch.ones(2, requires_grad=True)
+    tensor.grad = torch.ones(2).as_subclass(Own)
+    assert Sampling(tensor).take() == {}
+
+
+def test_no_random_number_is_drawn():
+    torch.manual_seed(0)
+    before = torch.get_rng_state()
+    Sampling(parameter(1.0), parameter(0.0)).take()
+    assert torch.equal(before, torch.get_rng_state())
+
+
+# -- when ----------------------------------------------------------------------------------------
+
+
+def taken(pace: Pace, iterations: range, *, probing: bool = False) -> list[int]:
+    return [iteration for iteration in iterations if pace.due(iteration, probing=probing)]
+
+
+def test_every_probed_iteration_and_then_ever_fewer(monkeypatch):
+    now = iter(range(10**6))
+    monkeypatch.setattr("gradaudit.observe.sampling.monotonic", lambda: next(now))
+    pace = Pace()
+    assert taken(pace, range(4), probing=True) == [0, 1, 2, 3]
+    assert taken(pace, range(4, 150)) == [4, 6, 10, 18, 34, 66, 98, 130]
+
+
+def test_every_step_of_a_sampled_iteration_is_sampled():
+    pace = Pace()
+    assert pace.due(0, probing=False)
+    assert pace.due(0, probing=False)
+    assert not pace.due(1, probing=False)
+
+
+def test_dear_samples_are_rare(monkeypatch):
+    clock = [0.0]
+    monkeypatch.setattr("gradaudit.observe.sampling.monotonic", lambda: clock[0])
+    pace = Pace()
+    found = []
+    for iteration in range(4000):
+        clock[0] += 0.1
+        if pace.due(iteration, probing=False):
+            found.append(iteration)
+            pace.cost(0.5)  # five iterations: one in five hundred is allowed
+    assert len(found) < 14
+    assert abs(found[-1] - found[-2] - 500) <= 1

@@ -37,6 +37,10 @@ hand, are not reported. When the audit was stopped before the script's end it is
 """
 
 
+#: How often a backward must have come by for a step to be missed.
+OFTEN = 3
+
+
 def check(case: Case) -> Iterator[Verdict]:
     """Optimizers without any step whose members are fed."""
     for number, record in case.ledger.optimizers.items():
@@ -47,7 +51,8 @@ def check(case: Case) -> Iterator[Verdict]:
             for leaf in record.members
             if leaf in case.recording.leaves
             and leaf not in case.claimed
-            and case.life(leaf).deposited.count >= 2
+            and max(case.life(leaf).deposited.sites.values(), default=0) >= OFTEN
+            and not case.life(leaf).assigned
             and not case.life(leaf).applied
             and not any(other.steps for other in case.optimizers_of(leaf))
         )

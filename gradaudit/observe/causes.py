@@ -64,6 +64,7 @@ class Measured:
             if type(node).__name__ not in PASSING or node in below.roots
         ]
         self._roots = frozenset(below.roots)
+        self._sound = bytearray(len(self._nodes))
         self._computed: dict[int, list[Any]] = {}
         self._given: dict[int, list[Any]] = {}
         self._hooks: list[RemovableHandle] = []
@@ -87,9 +88,13 @@ class Measured:
         began = perf_counter()
         try:
             with torch._C.DisableTorchFunction():
-                self._computed[index] = _measure(made)
+                values = _measure(made)
+                if values is None:  # the rule; objects for all of them would busy the collector
+                    self._sound[index] = True
+                else:
+                    self._computed[index] = values
                 if root:
-                    self._given[index] = _measure(given)
+                    self._given[index] = _measure(given) or [_SOUND]
         except Exception as error:  # the user's backward must not notice
             self.error = error
         self.seconds += perf_counter() - began
@@ -100,18 +105,20 @@ class Measured:
         """What arrived at the leaves, if anything noteworthy happened; fetches what is far away."""
         if not self.error:
             _fetch((*self._computed.values(), *self._given.values()))
-            if any(_noteworthy(each) for each in self._computed.values()):
+            if any(map(_noteworthy, self._computed.values())):
                 return self._trace()
         return {}
 
     def _trace(self) -> dict[Any, _Arrived]:
         inner = self._below.inner
         computed = {self._nodes[index]: values for index, values in self._computed.items()}
+        sound = {node for node, ran in zip(self._nodes, self._sound, strict=True) if ran}
         arrived = {node: _Arrived() for node in (*inner, *self._below.leaves)}
         for index, values in self._given.items():
             _root(arrived[self._nodes[index]], values)
         for node in _in_order(inner, self._below.roots):
-            self._pass(node, arrived, computed.get(node))
+            passed = [_SOUND] * len(inner[node]) if node in sound else computed.get(node)
+            self._pass(node, arrived, passed)
         return {node: arrived[node] for node in self._below.leaves}
 
     def _pass(self, node: Any, arrived: dict[Any, _Arrived], values: list[Any] | None) -> None:
@@ -153,22 +160,31 @@ def _like(arrived: _Arrived) -> float:
     return 0.0 if arrived.zero else _SOUND
 
 
-def _measure(gradients: Sequence[Any]) -> list[Any]:
-    """Their magnitudes: on a CPU as numbers, elsewhere still on the device; None for none."""
+def _measure(gradients: Sequence[Any]) -> list[Any] | None:
+    """Their magnitudes, on a CPU as numbers, elsewhere still on the device; None for no gradient.
+
+    And None for all of them, if none is zero and all are finite.
+    """
     values: list[Any] = []
-    before = value = None
+    before = None
+    value: float | torch.Tensor = _SOUND
+    sound = True
     for gradient in gradients:
-        if gradient is not None and gradient is not before:  # both sides of a sum are one tensor
-            value = _magnitude(gradient)
+        if gradient is None:
+            values.append(None)
+            continue
+        if gradient is not before:  # both sides of a sum are given the same tensor
             before = gradient
-        values.append(None if gradient is None else value)
-    return values
-
-
-def _magnitude(gradient: torch.Tensor) -> float | torch.Tensor:
-    if not measurable(gradient):
-        return _SOUND
-    return roughly(gradient) if gradient.is_cpu else largest(gradient)
+            if not measurable(gradient):
+                value = _SOUND
+            elif gradient.is_cpu:
+                value = roughly(gradient)
+                sound = sound and value != 0 and isfinite(value)
+            else:
+                value = largest(gradient)
+                sound = False
+        values.append(value)
+    return None if sound else values
 
 
 def _fetch(lists: Iterable[list[Any]]) -> None:

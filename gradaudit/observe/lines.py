@@ -27,7 +27,8 @@ class Lines:
 
     def __init__(self) -> None:
         self._numbers: list[int] = []
-        self._places: list[tuple[str, RawSite | None]] = []
+        self._operations: list[str] = []
+        self._places: list[RawSite | None] = []
 
     def note(self, result: torch.Tensor, operation: str, raw: RawSite | None) -> None:
         """An operation has run."""
@@ -39,9 +40,11 @@ class Lines:
         if numbers and number <= numbers[-1]:
             return  # made by an earlier one
         if len(numbers) >= _LINES:
-            del numbers[: _LINES // 2], self._places[: _LINES // 2]
+            for each in (numbers, self._operations, self._places):
+                del each[: _LINES // 2]
         numbers.append(number)
-        self._places.append((operation, raw))
+        self._operations.append(operation)
+        self._places.append(raw)
 
     def of(self, node: Any) -> tuple[str, RawSite | None] | None:
         """The operation that made a node, as the user called it, and where."""
@@ -50,12 +53,12 @@ class Lines:
         index = bisect_left(self._numbers, node._sequence_nr())
         if index == len(self._numbers):
             return None
-        operation, raw = self._places[index]
-        return _spoken(operation), raw
+        return _spoken(self._operations[index]), self._places[index]
 
     def forget(self) -> None:
         """The probe is over."""
         self._numbers.clear()
+        self._operations.clear()
         self._places.clear()
 
 

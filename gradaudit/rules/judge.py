@@ -9,6 +9,7 @@ from gradaudit.model.findings import SEVERITIES, Finding, Related
 from gradaudit.model.sites import Location
 from gradaudit.rules.case import Case
 from gradaudit.rules.catalogue import ASKED
+from gradaudit.rules.follows import consequences
 from gradaudit.rules.rule import Rule, Verdict
 
 
@@ -41,6 +42,7 @@ def _finding(case: Case, rule: Rule, verdict: Verdict) -> Finding:
         location=verdict.location,
         related=tuple(_related(verdict)),
         iterations=verdict.span,
+        consequences=tuple(consequences(case, rule, verdict)),
         fingerprint=fingerprint(rule.code, verdict.location, names),
     )
 

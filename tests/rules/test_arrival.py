@@ -348,3 +348,12 @@ def test_data_that_nobody_asks_for_a_gradient_is_fine():
     story.train("body", "head")
     story.read_none("x", "requires-grad-missing", bulk=True)
     assert story.findings() == ()
+
+
+def test_what_follows_hangs_below_its_cause():
+    story = Story("body", "head")
+    story.optimizer("optimizer", "body", "head")
+    story.train("body")
+    (consequence,) = story.finding().consequences
+    assert (consequence.rule, consequence.parameters) == ("GA404", ("head",))
+    assert consequence.message == "4 steps found nothing to apply to it"

@@ -223,6 +223,7 @@ class Book:
                 escaped=called.escaped if called is not None else None,
                 path=path,
                 derived=leaf.derived,
+                library=leaf.library,
             )
         return facts
 

@@ -20,6 +20,9 @@ from gradaudit.observe.source import SourceBook, Text
 #: The name of a frame through which torch is called on behalf of the user's line.
 TRAMPOLINE = "<gradaudit>"
 
+#: Where torch's own files lie.
+_TORCH = os.path.dirname(torch.__file__) + os.sep
+
 #: How many calls around a place are remembered.
 _STACK = 12
 
@@ -112,6 +115,14 @@ class SiteBook:
         while (frame := self.user_frame(frame)) is not None:
             yield frame
             frame = frame.f_back
+
+    def through_library(self, frame: FrameType | None) -> bool:
+        """Whether code that is neither the user's nor torch's lies between the user's and here."""
+        while frame is not None and not self.user.owns(frame.f_code):
+            if not frame.f_code.co_filename.startswith((_TORCH, "<")):
+                return True
+            frame = frame.f_back
+        return False
 
     def raw_stack(self, frame: FrameType | None) -> tuple[RawSite, ...]:
         """The places of the user's on the stack, the innermost first, as far as they matter."""

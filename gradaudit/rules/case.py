@@ -14,9 +14,6 @@ from gradaudit.model.events import Severed
 from gradaudit.model.findings import Severity, Span
 from gradaudit.model.sites import Site
 
-#: Files of torch itself.
-_TORCH = re.compile(r"[/\\]torch[/\\]")
-
 #: The index of one among many of a kind: ``experts.3.weight``, ``layers[3].weight``.
 _INDEX = re.compile(r"(?<=\.)\d+(?=\.)|(?<=\[)\d+(?=\])")
 
@@ -248,17 +245,17 @@ class Case:
         The pooler of a language model that is tuned to tag tokens, say: the rest of what the same
         line of the user's made is trained.
         """
-        for leaf in leaves:
-            created = self.evidence(leaf).created
-            if created is None or created.library is None or _TORCH.search(created.library.path):
-                return None
-            if not any(
-                self.life(other).deposited and evidence.created is created
-                for other, evidence in self.ledger.evidence.items()
-                if other in self.recording.leaves
-            ):
-                return None
-        return "note"
+        trained = {
+            self._made_at(leaf) for leaf in self.recording.leaves if self.life(leaf).deposited
+        }
+        unused = all(self.facts(leaf).library and self._made_at(leaf) in trained for leaf in leaves)
+        return "note" if unused else None
+
+    def _made_at(self, leaf: int) -> tuple[str, int, int | None] | None:
+        created = self.evidence(leaf).created
+        if created is None:
+            return None
+        return created.location.path, created.location.line, created.location.column
 
     @cached_property
     def _families(self) -> dict[str, list[int]]:

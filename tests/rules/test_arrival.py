@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from gradaudit.model import events as ev
@@ -357,3 +359,16 @@ def test_what_follows_hangs_below_its_cause():
     (consequence,) = story.finding().consequences
     assert (consequence.rule, consequence.parameters) == ("GA404", ("head",))
     assert consequence.message == "4 steps found nothing to apply to it"
+
+
+def test_a_part_of_a_librarys_model_that_is_not_used_is_a_note():
+    for elsewhere, severity in ((False, "note"), (True, "error")):
+        story = Story()
+        line = at("self.bert = BertModel(config)")
+        story.born("bert.encoder", created=line)
+        story.born("bert.pooler", created=at("self.extra = Pooler()") if elsewhere else line)
+        for number, facts in story._facts.items():
+            story._facts[number] = replace(facts, library=True)
+        story.optimizer("optimizer", "bert.encoder", "bert.pooler")
+        story.train("bert.encoder")
+        assert [(f.rule, f.severity) for f in story.findings()] == [("GA101", severity)]

@@ -3,11 +3,11 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+from render.reports import at, finding, report
 
 from gradaudit.model.findings import Suppressed
 from gradaudit.render.json_report import dumps
 from gradaudit.taming.baseline import Baseline, BaselineError, dump_baseline, read_baseline
-from tests.render.reports import at, finding, report
 
 ONE = replace(finding(location=at(3, path="größe.py")), fingerprint="1")
 TWO = replace(finding(rule="GA101"), fingerprint="2")

@@ -2,9 +2,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from render.reports import at, finding, parameter, report
+
 from gradaudit.model.findings import Consequence, Finding
 from gradaudit.taming.difference import Changed, ChangedLife, difference
-from tests.render.reports import at, finding, parameter, report
 
 
 def told(fingerprint: str, **fields: object) -> Finding:

@@ -3,6 +3,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+from render.reports import at, finding, report
 
 from gradaudit.model.findings import Finding, Suppressed
 from gradaudit.model.report import Report, Summary
@@ -10,7 +11,6 @@ from gradaudit.taming.baseline import Baseline
 from gradaudit.taming.comments import Comment
 from gradaudit.taming.settings import Ignore, Settings
 from gradaudit.taming.tame import Decisions, tame
-from tests.render.reports import at, finding, report
 
 CUT = replace(finding(location=at(42), parameters=("net.a.w", "net.b.w")), fingerprint="cut")
 STALE = replace(

@@ -5,5 +5,7 @@
 ``cycle``     where one training iteration ends and the next begins
 ``evidence``  what the probe found out about single leaves, for those that starve
 ``values``    how large the gradients were, and which operation spoilt them
+``stock``     what a gradient holds: contributions, each with its backward
+``records``   what is known of optimizers, backwards and clearings
 ``ledger``    the fold itself
 """

@@ -2,97 +2,21 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Hashable, Iterator
-from dataclasses import dataclass, field
 from typing import Any
 
 from gradaudit.ledger.cohorts import Cohort, Cohorts
 from gradaudit.ledger.cycle import Cycle
 from gradaudit.ledger.evidence import KEPT, Evidence
 from gradaudit.ledger.life import Life
+from gradaudit.ledger.records import BackwardRecord, ClearingRecord, OptimizerRecord, Used
 from gradaudit.ledger.stock import Entry, Mixture
-from gradaudit.ledger.tally import SiteTally
 from gradaudit.ledger.values import NO_VALUES, Values
 from gradaudit.model import events as ev
 from gradaudit.model.events import Event, Members
 from gradaudit.model.sites import Site
 
 NOBODY: Members = frozenset()
-
-#: How many backwards back it is remembered whether they were of use.
-REMEMBERED = 1024
-
-
-class Used:
-    """The backwards, by number, some of whose contributions were applied or read."""
-
-    def __init__(self) -> None:
-        self._order: deque[int] = deque()
-        self._numbers: set[int] = set()
-
-    def __contains__(self, number: object) -> bool:
-        return number in self._numbers
-
-    def add(self, entry: Entry) -> None:
-        """What an entry stands for was of use."""
-        for number in (entry.first, entry.last):
-            if number not in self._numbers:
-                self._numbers.add(number)
-                self._order.append(number)
-        while len(self._order) > REMEMBERED:
-            self._numbers.discard(self._order.popleft())
-
-
-@dataclass(slots=True, eq=False)
-class OptimizerRecord:
-    """What is known of one optimizer.
-
-    ``members`` are all it ever had; ``off`` counts the steps while gradients were switched off,
-    ``empty`` those that found nothing at all; ``began_empty`` is whether the first one did, before
-    any backward.  ``last_step`` is the number of the backward before the last step; ``sources``
-    are the backwards whose contributions it has applied, ``after`` those that came last before its
-    steps.  Leaves numbered from ``horizon`` on were made after it was built.
-    """
-
-    site: Site | None
-    members: Members
-    groups: tuple[Members, ...] = ()
-    steps: int = 0
-    step_sites: dict[Site, int] = field(default_factory=dict)
-    off: SiteTally = field(default_factory=SiteTally)
-    empty: SiteTally = field(default_factory=SiteTally)
-    began_empty: bool = False
-    last_step: int = -1
-    sources: set[Site] = field(default_factory=set)
-    after: dict[Site, int] = field(default_factory=dict)
-    horizon: int = 0
-
-
-@dataclass(slots=True, eq=False)
-class BackwardRecord:
-    """What is known of the backwards of one call site.
-
-    ``inputs_read`` counts the reads of what they left in tensors that no optimizer has.
-    """
-
-    site: Site
-    root: str | None
-    count: int = 0
-    failed: int = 0
-    hopeless: int = 0
-    evaluating: int = 0
-    inputs_read: int = 0
-    grad_mode_off: Site | None = None
-    made: Site | None = None
-
-
-@dataclass(slots=True, eq=False)
-class ClearingRecord:
-    """What is known of the clearings at one place; ``targets`` are all they were ever aimed at."""
-
-    count: int
-    targets: Members
 
 
 class Ledger:

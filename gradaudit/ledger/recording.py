@@ -14,7 +14,7 @@ class LeafFacts:
     """What is known of a leaf besides its life.
 
     ``name`` is what the user would call it; ``named`` is False where that had to be made up.
-    ``library`` ones were made by a library other than torch, on behalf of the user's line.
+    ``by_library`` ones were made by a library other than torch, on behalf of the user's line.
     ``derived`` leaves were given values computed from other leaves.
     ``path`` is the same without the number that tells leaves of equal names apart.
     ``escaped`` is where a container or a plain tensor kept it from being registered in its module.
@@ -33,7 +33,7 @@ class LeafFacts:
     escaped: Site | None = None
     path: str = ""
     derived: bool = False
-    library: bool = False
+    by_library: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,8 @@
 ``by_hand``     what the user's own code does to gradients between two of those points
 ``probe``       what is there only for the first iterations: the function mode and the tracer
 ``dataflow``    which value was made from which; ``flow`` walks it
-``engine``, ``optimizers``, ``modules``   where torch is listened to
+``exports``     what Python is handed, in case it hands it back; ``unseen`` what no mode sees
+``sampling``    how large gradients are, now and then; ``causes`` which operation spoilt them
+``engine``, ``optimizers``, ``modules``, ``amp``   where torch is listened to
 ``names``, ``book``, ``sites``, ``source``, ``reads``   how users call things, and where they stand
 """

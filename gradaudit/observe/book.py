@@ -223,7 +223,7 @@ class Book:
                 escaped=called.escaped if called is not None else None,
                 path=path,
                 derived=leaf.derived,
-                library=leaf.library,
+                by_library=leaf.by_library,
             )
         return facts
 

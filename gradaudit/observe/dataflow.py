@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import math
 import weakref
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from types import FrameType
 from typing import Any, Protocol
 
 import torch
 
 from gradaudit.model.sites import Site
+from gradaudit.observe.arguments import inputs_of, tensors_in
+from gradaudit.observe.entries import Entries
 from gradaudit.observe.exports import Exports
 from gradaudit.observe.flow import (
     Ancestry,
@@ -20,7 +21,6 @@ from gradaudit.observe.flow import (
     ancestry,
     comes_from_gradient,
     copied_from,
-    gradients_behind,
     leaves_of,
     made_only_of,
 )
@@ -29,29 +29,7 @@ from gradaudit.observe.leaves import Leaf, Leaves, connected, is_leaf, strong
 from gradaudit.observe.lines import Lines
 from gradaudit.observe.operations import Operation, classify
 from gradaudit.observe.sites import RawSite, SiteBook
-
-#: Operations that can make a gradient zero in place; after any of them its value is looked at.
-_ZEROING = frozenset(
-    {
-        "zero_",
-        "fill_",
-        "mul_",
-        "__imul__",
-        "copy_",
-        "sub_",
-        "__isub__",
-        "set_",
-        "masked_fill_",
-        "_foreach_zero_",
-        "_foreach_mul_",
-        "__setitem__",
-        "clamp_",
-        "uniform_",
-    }
-)
-_CLIPPING = "clip_grad.py"
-_CLAMPS = frozenset({"clamp_", "clip_", "clamp_min_", "clamp_max_"})
-_SCALES = frozenset({"mul_", "__imul__", "div_", "__itruediv__", "_foreach_mul_", "_foreach_div_"})
+from gradaudit.observe.written import ZEROING, clips, is_zero, only_measured
 
 #: How many scalars that might be losses are remembered while none was backpropagated.
 _LOSSES = 32
@@ -77,28 +55,6 @@ class GradientWatcher(Protocol):
 
     def gradient_read(self, tensor: torch.Tensor, frame: FrameType, *, present: bool) -> None:
         """``.grad`` was read."""
-
-
-class Entries:
-    """Where leaves first took part in operations: the stack of places, the innermost first."""
-
-    def __init__(self) -> None:
-        self._known: set[int] = set()
-        self._fresh: dict[int, tuple[RawSite, ...]] = {}
-
-    def __contains__(self, leaf: int) -> bool:
-        return leaf in self._known
-
-    def note(self, leaf: int, stack: tuple[RawSite, ...]) -> None:
-        """A leaf took part in an operation, for the first time."""
-        if stack:
-            self._known.add(leaf)
-            self._fresh[leaf] = stack
-
-    def take(self) -> Iterable[tuple[int, tuple[RawSite, ...]]]:
-        """Those that are new since the last time."""
-        fresh, self._fresh = self._fresh, {}
-        return fresh.items()
 
 
 class Dataflow:
@@ -216,7 +172,7 @@ class Dataflow:
         elif kind == "foreach-in-place":
             self._foreach(operation, args, kwargs, frame)
         elif kind == "set-item":
-            self._write(operation, args[0], [args[0], *_tensors(args[1:])], frame, args)
+            self._write(operation, args[0], [args[0], *tensors_in(args[1:])], frame, args)
         elif kind == "export":
             self._exports.note(
                 operation.name, self._raw(frame), self.source(args[0]), args[0], result
@@ -240,10 +196,10 @@ class Dataflow:
         result: object,
         frame: FrameType,
     ) -> None:
-        outputs = list(_tensors((result,)))
+        outputs = list(tensors_in((result,)))
         if not outputs:
             return
-        inputs = _inputs(operation, args, kwargs)
+        inputs = inputs_of(operation, args, kwargs)
         parents = tuple(self.source(tensor) for tensor in inputs)
         raw = self._raw(frame)
         if self._exports and operation.kind != "like":
@@ -384,7 +340,7 @@ class Dataflow:
             known = self.node(value)
             if known is not None and known.gradient_of == leaf.number:
                 return  # `x.grad *= 0` and the like assign what they changed in place
-            if _is_zero(value):
+            if is_zero(value):
                 self._watcher.cleared_by_hand(leaf, site, to_none=False)
             else:
                 self._watcher.assigned_by_hand(leaf, site)
@@ -422,7 +378,7 @@ class Dataflow:
     ) -> None:
         target = args[0] if args else next(iter(kwargs.values()), None)
         if isinstance(target, torch.Tensor):
-            others = [*_tensors(args[1:]), *_tensors(kwargs.values())]
+            others = [*tensors_in(args[1:]), *tensors_in(kwargs.values())]
             self._write(operation, target, [target, *others], frame, args)
 
     def _foreach(
@@ -434,11 +390,11 @@ class Dataflow:
     ) -> None:
         targets = list(args[0]) if args else []
         lists = [list(each) for each in args[1:] if isinstance(each, (list, tuple))]
-        shared = [*_tensors(each for each in args[1:] if isinstance(each, torch.Tensor))]
-        shared += _tensors(kwargs.values())
+        shared = [*tensors_in(each for each in args[1:] if isinstance(each, torch.Tensor))]
+        shared += tensors_in(kwargs.values())
         for index, target in enumerate(targets):
             others = [each[index] for each in lists if index < len(each)]
-            self._write(operation, target, [target, *_tensors(others), *shared], frame)
+            self._write(operation, target, [target, *tensors_in(others), *shared], frame)
 
     def _write(
         self,
@@ -518,10 +474,10 @@ class Dataflow:
     ) -> None:
         leaf = self._leaves[number]
         site = self._sites.here(frame)
-        if operation.name in _ZEROING and _is_zero(gradient):
+        if operation.name in ZEROING and is_zero(gradient):
             self._watcher.cleared_by_hand(leaf, site, to_none=False)
-        elif operation.name != "detach_" and not _only_measured(frame):
-            self._watcher.rescaled(leaf, site, clipped=_clips(operation, others, frame))
+        elif operation.name != "detach_" and not only_measured(frame):
+            self._watcher.rescaled(leaf, site, clipped=clips(operation, others, frame))
 
     def _update(self, target: torch.Tensor, others: list[Node], frame: FrameType) -> None:
         leaf = self._leaves.find(target)
@@ -559,12 +515,12 @@ class Dataflow:
 
     def applied(self, name: str, args: tuple[Any, ...], result: object, frame: FrameType) -> None:
         """An autograd Function was applied; inside, its forward ran out of the graph."""
-        parents = tuple(self.source(tensor) for tensor in _tensors(args))
+        parents = tuple(self.source(tensor) for tensor in tensors_in(args))
         raw = self._raw(frame)
         operation = Operation(name, "plain")
-        for output in _tensors((result,)):
+        for output in tensors_in((result,)):
             inner = self.node(output)
-            if any(output is tensor for tensor in _tensors(args)):
+            if any(output is tensor for tensor in tensors_in(args)):
                 continue
             hidden = (inner,) if inner is not None and not output.requires_grad else ()
             node = self._record(operation, output, (*parents, *hidden), raw, frame)
@@ -579,52 +535,3 @@ class Dataflow:
 
     def _resolve(self, raw: RawSite | None) -> Site | None:
         return None if raw is None else self._sites.of(raw)
-
-
-def _only_measured(frame: FrameType) -> bool:
-    """Whether ``clip_grad_norm_`` was called for the norm only: infinity bounds nothing."""
-    if not frame.f_code.co_filename.endswith(_CLIPPING):
-        return False
-    return frame.f_locals.get("max_norm") == math.inf
-
-
-def _clips(operation: Operation, others: list[Node], frame: FrameType) -> bool:
-    """Whether a change of a gradient bounds it.
-
-    By torch's own functions, by clamping, or by a factor computed from gradients: their norm.
-    """
-    if frame.f_code.co_filename.endswith(_CLIPPING) or operation.name in _CLAMPS:
-        return True
-    return operation.name in _SCALES and any(map(gradients_behind, others))
-
-
-def _inputs(
-    operation: Operation, args: tuple[Any, ...], kwargs: dict[str, Any]
-) -> list[torch.Tensor]:
-    """The tensors whose content goes into an operation."""
-    if operation.kind == "like":
-        return []
-    if operation.name == "copy.deepcopy":
-        return [args[0]]  # the memo beside it holds everything copied before
-    if operation.name == "new_tensor":
-        return list(_tensors(args[1:]))
-    return [*_tensors(args), *_tensors(kwargs.values())]
-
-
-def _tensors(values: Iterable[Any]) -> Iterator[torch.Tensor]:
-    """Every tensor among values, and in lists, tuples and dicts among them."""
-    for value in values:
-        if isinstance(value, torch.Tensor):
-            yield value
-        elif isinstance(value, (list, tuple)):
-            if value and not isinstance(value[0], (int, float, str)):
-                yield from _tensors(value)
-        elif isinstance(value, dict):
-            yield from _tensors(value.values())
-
-
-def _is_zero(tensor: torch.Tensor) -> bool:
-    """Whether every element is zero; sparse and meta tensors are never said to be."""
-    if tensor.layout is not torch.strided or tensor.is_meta:
-        return False
-    return not bool(tensor.count_nonzero())

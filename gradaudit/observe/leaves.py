@@ -22,7 +22,7 @@ class Leaf:
     ``owner`` is the type of the ``module`` it was registered in, ``attribute`` its name there.
     ``made_under`` are the calls of the user's around its creation, the innermost first; ``derived``
     is whether it was given values computed from other leaves.
-    ``library`` is whether a library other than torch made it on behalf of the user's line.
+    ``by_library`` is whether a library other than torch made it on behalf of the user's line.
     ``copy_of`` is the leaf whose values it was given when it was made; ``replaced`` tells what
     has taken its place in its module.
     ``told`` says whether the ledger has heard of it: only leaves that something happens to are
@@ -44,7 +44,7 @@ class Leaf:
     frozen_at: Site | None = None
     copy_of: int | None = None
     derived: bool = False
-    library: bool = False
+    by_library: bool = False
     made_under: tuple[Site, ...] = ()
     replaced: Replaced | None = None
 

@@ -451,7 +451,7 @@ class Recorder:
             if leaf.owner is None:
                 leaf.owner, leaf.attribute = type(module).__name__, name
                 leaf.module = weakref.ref(module)
-                leaf.library = self._sites.through_library(frame)
+                leaf.by_library = self._sites.through_library(frame)
                 stack = self._sites.raw_stack(frame)
                 leaf.made_under = tuple(map(self._sites.of, stack[1:]))
             for old, _ in replaced(module, name, parameter):

@@ -4,6 +4,9 @@
 ``lookup``     a rule by its code or its name
 ``rule``       what a rule is made of
 ``case``       the questions rules ask of a recording
+``cuts``       the words for what leaves the graph; ``reads`` for a `.grad` that was None
+``provenance`` which backwards put what into the gradients that were applied
+``follows``    what hangs below a cause
 ``judge``      lets every rule speak once; one root cause, one finding
 ``assemble``   writes the report
 """

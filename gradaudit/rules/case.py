@@ -7,9 +7,10 @@ from collections.abc import Callable, Iterable, Iterator
 from functools import cached_property
 
 from gradaudit.ledger.evidence import Evidence
-from gradaudit.ledger.ledger import Ledger, OptimizerRecord
+from gradaudit.ledger.ledger import Ledger
 from gradaudit.ledger.life import Life
 from gradaudit.ledger.recording import LeafFacts, Recording
+from gradaudit.ledger.records import OptimizerRecord
 from gradaudit.model.events import Severed
 from gradaudit.model.findings import Severity, Span
 from gradaudit.model.sites import Site
@@ -248,7 +249,9 @@ class Case:
         trained = {
             self._made_at(leaf) for leaf in self.recording.leaves if self.life(leaf).deposited
         }
-        unused = all(self.facts(leaf).library and self._made_at(leaf) in trained for leaf in leaves)
+        unused = all(
+            self.facts(leaf).by_library and self._made_at(leaf) in trained for leaf in leaves
+        )
         return "note" if unused else None
 
     def _made_at(self, leaf: int) -> tuple[str, int, int | None] | None:

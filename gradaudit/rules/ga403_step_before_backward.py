@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from gradaudit.ledger.ledger import OptimizerRecord
+from gradaudit.ledger.records import OptimizerRecord
 from gradaudit.rules.case import Case
 from gradaudit.rules.rule import OPTIMIZER, Link, Rule, Verdict
 from gradaudit.rules.words import several

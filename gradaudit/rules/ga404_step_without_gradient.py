@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from gradaudit.ledger.ledger import OptimizerRecord
+from gradaudit.ledger.records import OptimizerRecord
 from gradaudit.model.findings import Span
 from gradaudit.model.sites import Site
 from gradaudit.rules.case import FOR_GOOD, Case

@@ -368,7 +368,7 @@ def test_a_part_of_a_librarys_model_that_is_not_used_is_a_note():
         story.born("bert.encoder", created=line)
         story.born("bert.pooler", created=at("self.extra = Pooler()") if elsewhere else line)
         for number, facts in story._facts.items():
-            story._facts[number] = replace(facts, library=True)
+            story._facts[number] = replace(facts, by_library=True)
         story.optimizer("optimizer", "bert.encoder", "bert.pooler")
         story.train("bert.encoder")
         assert [(f.rule, f.severity) for f in story.findings()] == [("GA101", severity)]

@@ -168,46 +168,33 @@ def copied_from(node: Node) -> int | None:
     return node.leaf
 
 
-def made_only_of(node: Node, leaf: int | None) -> bool:
-    """Whether one leaf is all that a value was made from."""
-    seen: set[int] = set()
-    queue = [node]
-    for each in queue:
-        if each.leaf is not None:
-            if each.leaf != leaf:
-                return False
-        elif id(each) not in seen and len(seen) <= UPDATE_DEPTH:
-            seen.add(id(each))
-            queue.extend(parent for parent in each.parents if parent.relevant)
-    return True
-
-
-def gradients_behind(node: Node) -> bool:
-    """Whether a value was computed from gradients."""
-    seen: set[int] = set()
-    queue = [node]
-    for each in queue:
-        if each.gradient_of is not None:
-            return True
-        if id(each) not in seen and len(seen) <= UPDATE_DEPTH:
-            seen.add(id(each))
-            queue.extend(each.parents)
-    return False
-
-
 #: How far back a value that updates a leaf is followed to that leaf's own gradient.
 UPDATE_DEPTH = 400
 
 
-def comes_from_gradient(nodes: Iterable[Node], leaf: int) -> bool:
-    """Whether values were computed from the gradient of a leaf."""
+def _behind(nodes: Iterable[Node], *, past_leaves: bool = True) -> Iterator[Node]:
+    """Values and what they were made from, as far back as an update may reach."""
     seen: set[int] = set()
     queue = list(nodes)
-    for node in queue:
-        if node.gradient_of == leaf:
-            return True
-        if id(node) in seen or len(seen) > UPDATE_DEPTH:
+    for node in queue:  # the queue grows while it is walked
+        yield node
+        if node.leaf is not None and not past_leaves:
             continue
-        seen.add(id(node))
-        queue.extend(node.parents)
-    return False
+        if id(node) not in seen and len(seen) <= UPDATE_DEPTH:
+            seen.add(id(node))
+            queue.extend(node.parents)
+
+
+def made_only_of(node: Node, leaf: int | None) -> bool:
+    """Whether one leaf is all that a value was made from."""
+    return all(each.leaf in (None, leaf) for each in _behind((node,), past_leaves=False))
+
+
+def gradients_behind(node: Node) -> bool:
+    """Whether a value was computed from gradients."""
+    return any(each.gradient_of is not None for each in _behind((node,)))
+
+
+def comes_from_gradient(nodes: Iterable[Node], leaf: int) -> bool:
+    """Whether values were computed from the gradient of a leaf."""
+    return any(node.gradient_of == leaf for node in _behind(nodes))

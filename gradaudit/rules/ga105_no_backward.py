@@ -89,14 +89,10 @@ def _verdicts(
             help_,
             site,
             members,
-            chain=tuple(
-                link
-                for link in (
-                    Link("the loss is computed here", _loss_left(case, first)),
-                    Link("stepped here without a gradient", case.step_site(first)),
-                    *read_links(case, members),
-                )
-                if link.site is not None
+            chain=(
+                Link("the loss is computed here", _loss_left(case, first)),
+                Link("stepped here without a gradient", case.step_site(first)),
+                *read_links(case, members),
             ),
             span=case.everything(),
         )

@@ -70,14 +70,10 @@ def _applied(case: Case) -> Iterator[Verdict]:
             "`.grad = None` where you update by hand.",
             site,
             leaves,
-            chain=tuple(
-                link
-                for link in (
-                    Link("a backward adds to gradients that were applied before", site),
-                    Link("the sum is applied here", by_hand or case.step_site(min(leaves))),
-                    Link(f"cleared here, only {several(life.cleared.count, 'time')}", cleared),
-                )
-                if link.site is not None
+            chain=(
+                Link("a backward adds to gradients that were applied before", site),
+                Link("the sum is applied here", by_hand or case.step_site(min(leaves))),
+                Link(f"cleared here, only {several(life.cleared.count, 'time')}", cleared),
             ),
             span=life.stale.span(),
         )
@@ -101,13 +97,9 @@ def _read(case: Case) -> Iterator[Verdict]:
             site,
             leaves,
             severity="warning",
-            chain=tuple(
-                link
-                for link in (
-                    Link("a backward adds to a gradient that was read before", site),
-                    Link("the sum is read here", life.was_read.main_site()),
-                )
-                if link.site is not None
+            chain=(
+                Link("a backward adds to a gradient that was read before", site),
+                Link("the sum is read here", life.was_read.main_site()),
             ),
             span=life.stale_read.span(),
         )

@@ -56,17 +56,13 @@ def check(case: Case) -> Iterator[Verdict]:
             "Clear these parameters as well, once per update and before the backward.",
             site,
             leaves,
-            chain=tuple(
-                link
-                for link in (
-                    Link("others of the same loop are cleared here", site),
-                    Link("a backward adds to what was applied before", life.stale.main_site()),
-                    Link(
-                        "the sum is applied here",
-                        life.updated.main_site() or case.step_site(first),
-                    ),
-                )
-                if link.site is not None
+            chain=(
+                Link("others of the same loop are cleared here", site),
+                Link("a backward adds to what was applied before", life.stale.main_site()),
+                Link(
+                    "the sum is applied here",
+                    life.updated.main_site() or case.step_site(first),
+                ),
             ),
             span=life.stale.span(),
         )

@@ -54,14 +54,10 @@ def check(case: Case) -> Iterator[Verdict]:
             "Move the clearing before the backward, or behind the step.",
             site,
             leaves,
-            chain=tuple(
-                link
-                for link in (
-                    Link("the backward fills the gradients", life.deposited.main_site()),
-                    Link("they are cleared here", site),
-                    Link("the step finds nothing", life.missing.main_site()),
-                )
-                if link.site is not None
+            chain=(
+                Link("the backward fills the gradients", life.deposited.main_site()),
+                Link("they are cleared here", site),
+                Link("the step finds nothing", life.missing.main_site()),
             ),
             span=tally.span(),
         )

@@ -59,17 +59,13 @@ def check(case: Case) -> Iterator[Verdict]:
             leaves,
             # of another place's backward it is not certain that anything was to apply it
             severity=None if life.lost_from <= set(life.applied_from) else "warning",
-            chain=tuple(
-                link
-                for link in (
-                    Link("the backward fills the gradients", life.deposited.main_site()),
-                    Link("they are cleared here before anything used them", site),
-                    Link(
-                        "the step applies only what came after the last clearing",
-                        life.updated.main_site() or case.step_site(min(leaves)),
-                    ),
-                )
-                if link.site is not None
+            chain=(
+                Link("the backward fills the gradients", life.deposited.main_site()),
+                Link("they are cleared here before anything used them", site),
+                Link(
+                    "the step applies only what came after the last clearing",
+                    life.updated.main_site() or case.step_site(min(leaves)),
+                ),
             ),
             span=life.lost.span(),
         )

@@ -34,17 +34,13 @@ def chain(
 ) -> tuple[Link, ...]:
     """The stray backward, what came in between, the one that was meant, and the step."""
     life = case.life(leaf)
-    return tuple(
-        link
-        for link in (
-            Link(f"{root_of(case, mixture.stray)} is backpropagated here", mixture.stray),
-            *between,
-            Link(
-                f"{root_of(case, mixture.main)} is backpropagated here, on top of it",
-                mixture.main,
-            ),
-            Link("the sum is applied here", life.updated.main_site() or case.step_site(leaf)),
-            Link("the gradients are cleared here, too late", life.cleared.main_site()),
-        )
-        if link.site is not None
+    return (
+        Link(f"{root_of(case, mixture.stray)} is backpropagated here", mixture.stray),
+        *between,
+        Link(
+            f"{root_of(case, mixture.main)} is backpropagated here, on top of it",
+            mixture.main,
+        ),
+        Link("the sum is applied here", life.updated.main_site() or case.step_site(leaf)),
+        Link("the gradients are cleared here, too late", life.cleared.main_site()),
     )

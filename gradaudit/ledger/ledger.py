@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterator
+from collections.abc import Callable, Hashable, Iterable, Iterator
 from typing import Any
 
 from gradaudit.ledger.cohorts import Cohort, Cohorts
 from gradaudit.ledger.cycle import Cycle
 from gradaudit.ledger.evidence import KEPT, Evidence
 from gradaudit.ledger.life import Life
+from gradaudit.ledger.linear import repeat
 from gradaudit.ledger.records import BackwardRecord, ClearingRecord, OptimizerRecord, Used
+from gradaudit.ledger.rhythm import Rhythm
 from gradaudit.ledger.stock import Entry, Mixture
 from gradaudit.ledger.values import NO_VALUES, Values
 from gradaudit.model import events as ev
@@ -17,6 +19,19 @@ from gradaudit.model.events import Event, Members
 from gradaudit.model.sites import Site
 
 NOBODY: Members = frozenset()
+
+#: What of the ledger a repeated iteration changes, besides the lives.
+_REPEATED = (
+    "backward_calls",
+    "backwards",
+    "clearings",
+    "counts",
+    "cycle",
+    "optimizer_steps",
+    "optimizers",
+    "zero_grad_calls",
+    "_used",
+)
 
 
 class Ledger:
@@ -47,6 +62,7 @@ class Ledger:
         self._used = Used()
         self._closed = False
         self._open = False
+        self._rhythm = Rhythm()
         self._handlers: dict[type, Callable[[Any], None]] = {
             ev.LeafSeen: self._leaf_seen,
             ev.Replaced: self._replaced,
@@ -76,29 +92,67 @@ class Ledger:
 
     def feed(self, event: Event) -> None:
         """Take in the next event."""
-        self._handlers[type(event)](event)
+        if self._rhythm.expects(event):
+            return
+        if type(event) is ev.Sampled:  # says itself when it was, and is nothing that lives do
+            self._sampled(event)
+            return
+        self.catch_up()
+        before = self.cycle.index
+        self.fold((event,))
+        self._rhythm.folded(event, begins=self.cycle.index > before)
+
+    def catch_up(self) -> None:
+        """Fold the iterations that were only counted so far: lives are then up to date."""
+        missed = self._rhythm.missed()
+        if missed is not None:
+            repeat(self, missed.round, missed.rounds)
+            self.fold(missed.rest)
+
+    def fold(self, events: Iterable[Event]) -> None:
+        """Take in events, whatever is expected; see :class:`gradaudit.ledger.linear.Folding`."""
+        for event in events:
+            self._handlers[type(event)](event)
+
+    @property
+    def state(self) -> dict[str, Any]:
+        """All that events of a repeated iteration may change; likewise."""
+        lives = [cohort.life for cohort in self.cohorts]
+        return {"lives": lives, **{name: getattr(self, name) for name in _REPEATED}}
+
+    @state.setter
+    def state(self, state: dict[str, Any]) -> None:
+        for name in _REPEATED:
+            setattr(self, name, state[name])
 
     def close(self) -> None:
         """The run is over: end the iteration that was under way.  Idempotent."""
         if not self._closed:
             self._closed = True
+            self.catch_up()
             if self._open:
                 self.cohorts.close(self.cycle.index)
             for cohort in self.cohorts:
                 cohort.life.settle_doubts(self._used, self.cycle.index + 1)
 
     @property
+    def iteration(self) -> int:
+        """The iteration under way; the first is 0."""
+        return self.cycle.index + self._rhythm.counted
+
+    @property
     def iterations(self) -> int:
         """Iterations seen so far, the one under way included."""
-        return self.cycle.index + 1 if self._open else 0
+        return self.iteration + 1 if self._open else 0
 
     def would_begin_iteration(self, key: Hashable) -> bool:
         """Whether an event of this key, if it happened now, would begin a new iteration."""
-        cycle = self.cycle
-        return cycle.begins_anew(key) or (self._counts_passes(key) and cycle.repeats(key))
+        self.catch_up()
+        return self._begins_iteration(key)
 
     def life(self, leaf: int) -> Life:
         """The life of one leaf."""
+        self.catch_up()
         return self.cohorts[leaf]
 
     def values(self, leaf: int) -> Values:
@@ -116,8 +170,12 @@ class Ledger:
             and key[0] == "backward"
         )
 
+    def _begins_iteration(self, key: Hashable) -> bool:
+        cycle = self.cycle
+        return cycle.begins_anew(key) or (self._counts_passes(key) and cycle.repeats(key))
+
     def _happens(self, key: Hashable) -> None:
-        if self.would_begin_iteration(key):
+        if self._begins_iteration(key):
             self.cohorts.close(self.cycle.index)
             self.cycle.advance()
         self._open = True

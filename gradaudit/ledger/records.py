@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import deque
 from dataclasses import dataclass, field
 
 from gradaudit.ledger.stock import Entry
@@ -17,21 +16,21 @@ REMEMBERED = 1024
 class Used:
     """The backwards, by number, some of whose contributions were applied or read."""
 
+    __slots__ = ("_numbers",)
+
     def __init__(self) -> None:
-        self._order: deque[int] = deque()
-        self._numbers: set[int] = set()
+        self._numbers: dict[int, None] = {}  # in the order in which they were
 
     def __contains__(self, number: object) -> bool:
         return number in self._numbers
 
     def add(self, entry: Entry) -> None:
         """What an entry stands for was of use."""
+        numbers = self._numbers
         for number in (entry.first, entry.last):
-            if number not in self._numbers:
-                self._numbers.add(number)
-                self._order.append(number)
-        while len(self._order) > REMEMBERED:
-            self._numbers.discard(self._order.popleft())
+            numbers[number] = None
+            if len(numbers) > REMEMBERED:
+                del numbers[next(iter(numbers))]
 
 
 @dataclass(slots=True, eq=False)

@@ -8,40 +8,26 @@ leaves the same traces is taken to have done the same deeds.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Container, Hashable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
 from gradaudit.model import events as ev
 from gradaudit.model.events import Event, Members
 from gradaudit.model.sites import Site
-from gradaudit.observe.gradients import Change
-
-#: What a change of ``.grad`` looks like, whoever made it.
-Trace = frozenset[tuple[int, object]]
+from gradaudit.observe.gradients import Changes
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Habit:
     """The deeds of a stretch, and the traces they leave."""
 
-    trace: Trace
+    trace: Changes
     events: tuple[Event, ...]
 
-
-def trace_of(changes: list[Change]) -> Trace:
-    """Changes without the identities, which differ from pass to pass."""
-    return frozenset((change.leaf, _mark(change)) for change in changes)
-
-
-def _mark(change: Change) -> object:
-    if change.emptied:
-        return "emptied"
-    if change.filled:
-        return "filled"
-    if change.replaced:
-        return "replaced"
-    return change.now[1] - change.before[1]
+    def explains(self, changes: Changes) -> bool:
+        """Whether these are the traces; leaves that were not tracked then may be by now."""
+        return changes is self.trace or changes.marks == self.trace.marks
 
 
 class Deeds:
@@ -51,7 +37,7 @@ class Deeds:
     all of them, as long as every leaf sees the deeds in the same order.
     """
 
-    def __init__(self, members: Callable[[set[int]], Members]) -> None:
+    def __init__(self, members: Callable[[Iterable[int]], Members]) -> None:
         self._members = members
         self._entries: dict[Hashable, tuple[Callable[[Members], Event], set[int]]] = {}
         self._done: list[Event] = []
@@ -122,11 +108,14 @@ class Deeds:
         return events
 
 
-def unexplained(changes: list[Change], members: Callable[[set[int]], Members]) -> list[Event]:
+def unexplained(
+    changes: Changes, explained: Container[int], members: Callable[[Iterable[int]], Members]
+) -> list[Event]:
     """Changes of ``.grad`` that nobody was seen making, as events without a site."""
-    emptied = {change.leaf for change in changes if change.emptied}
-    made = {change.leaf for change in changes if change.filled or change.replaced}
-    scaled = {change.leaf for change in changes} - emptied - made
+    left = {leaf: mark for leaf, mark in changes.marks.items() if leaf not in explained}
+    emptied = [leaf for leaf, mark in left.items() if mark == "emptied"]
+    made = [leaf for leaf, mark in left.items() if mark in {"filled", "replaced"}]
+    scaled = [leaf for leaf, mark in left.items() if isinstance(mark, int)]
     events: list[Event] = []
     if emptied:
         leaves = members(emptied)

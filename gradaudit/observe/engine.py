@@ -21,8 +21,8 @@ class BackwardListener(Protocol):
 
     def backward_enters(
         self, roots: Sequence[Any], frame: FrameType, *, accumulates: bool
-    ) -> Callable[[bool], None] | None:
-        """Before the engine runs; what is returned is called behind it with whether it failed."""
+    ) -> Callable[[Sequence[Any], bool], None] | None:
+        """Before the engine runs; what is returned is called behind it: (roots, failed)."""
 
 
 def watch_engine(patches: Patches, listener: BackwardListener) -> None:
@@ -40,9 +40,9 @@ def watch_engine(patches: Patches, listener: BackwardListener) -> None:
             result = original(t_outputs, *args, **kwargs)
         except BaseException as error:
             without_this_frame(error)
-            done(True)
+            done(t_outputs, True)
             raise
-        done(False)
+        done(t_outputs, False)
         return result
 
     patches.replace(torch.autograd, "_engine_run_backward", _engine_run_backward)

@@ -34,7 +34,7 @@ class Known:
     reference: weakref.ref[Optimizer]
     site: Site | None
     members: Members = field(default_factory=frozenset)
-    shape: tuple[tuple[int, int], ...] | None = None
+    shape: list[tuple[int, int]] | None = None
     horizon: int = 0
 
 
@@ -83,16 +83,17 @@ class Optimizers:
         groups = getattr(optimizer, "param_groups", None)
         if not isinstance(groups, list):
             return  # its constructor has not come so far
-        shape = tuple((id(group["params"]), len(group["params"])) for group in groups)
+        shape = [(id(group["params"]), len(group["params"])) for group in groups]
         if shape == known.shape and not self._watch.probing:
             return
         known.shape = shape
-        parts = tuple(
-            self._watch.leaves.members(
-                self._watch.follow(tensor) for tensor in parameters_of(group)
+        with torch._C.DisableTorchFunction():
+            parts = tuple(
+                self._watch.leaves.members(
+                    self._watch.follow(tensor) for tensor in parameters_of(group)
+                )
+                for group in groups
             )
-            for group in groups
-        )
         members = self._watch.leaves.members(number for part in parts for number in part)
         if members is not known.members or not known.members:
             known.members = members
@@ -121,32 +122,52 @@ class OptimizerListener(Protocol):
         """A step is about to run."""
 
     def step_leaves(self, optimizer: Optimizer, frame: FrameType, *, closure: bool) -> None:
-        """A step has run."""
+        """A step has run; told while somebody attends."""
 
     def zero_grad_enters(
         self, owner: Optimizer | torch.nn.Module, frame: FrameType, *, to_none: bool
     ) -> Callable[[], None] | None:
-        """``zero_grad`` is about to run; what is returned is called behind it."""
+        """``zero_grad`` is about to run; what is returned, if anything, is called behind it."""
 
 
-def watch_optimizers(patches: Patches, listener: OptimizerListener) -> list[RemovableHandle]:
-    """Put listeners at construction, step and clearing; the hooks to be removed later."""
+class Steps:
+    """The hooks around every step; the one behind it only while ``attended``."""
+
+    def __init__(self, listener: OptimizerListener) -> None:
+        self._listener = listener
+        self.attended = False
+        self._behind: RemovableHandle | None = None
+        self._before = register_optimizer_step_pre_hook(self._enters)
+
+    def attend(self, needed: bool) -> None:
+        """Hear of the ends of steps from now on, or no more; to be called before one."""
+        self.attended = needed
+        if self._behind is not None:
+            self._behind.remove()
+            self._behind = None
+        if needed:
+            self._behind = register_optimizer_step_post_hook(self._leaves)
+
+    def remove(self) -> None:
+        """Take both hooks away."""
+        self._before.remove()
+        self.attend(False)
+
+    def _enters(self, optimizer: Optimizer, args: Any, kwargs: Any) -> None:
+        given = args[1] if len(args) > 1 else kwargs.get("closure")
+        self._listener.step_enters(optimizer, sys._getframe(1), closure=callable(given))
+
+    def _leaves(self, optimizer: Optimizer, args: Any, kwargs: Any) -> None:
+        given = args[1] if len(args) > 1 else kwargs.get("closure")
+        self._listener.step_leaves(optimizer, sys._getframe(1), closure=callable(given))
+
+
+def watch_optimizers(patches: Patches, listener: OptimizerListener) -> Steps:
+    """Put listeners at construction, step and clearing; the hooks are to be removed later."""
     _watch_construction(patches, listener)
     patches.replace(Optimizer, "zero_grad", _zero_grad(Optimizer.zero_grad, listener))
     patches.replace(torch.nn.Module, "zero_grad", _zero_grad(torch.nn.Module.zero_grad, listener))
-
-    def before(optimizer: Optimizer, args: Any, kwargs: Any) -> None:
-        listener.step_enters(optimizer, sys._getframe(1), closure=_has_closure(args, kwargs))
-
-    def behind(optimizer: Optimizer, args: Any, kwargs: Any) -> None:
-        listener.step_leaves(optimizer, sys._getframe(1), closure=_has_closure(args, kwargs))
-
-    return [register_optimizer_step_pre_hook(before), register_optimizer_step_post_hook(behind)]
-
-
-def _has_closure(args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
-    given = args[1] if len(args) > 1 else kwargs.get("closure")
-    return callable(given)
+    return Steps(listener)
 
 
 def _watch_construction(patches: Patches, listener: OptimizerListener) -> None:

@@ -112,6 +112,8 @@ class Probe:
 
     def pause(self) -> None:
         """Torch's own code is about to run at length, and everything about it is known."""
+        if self.over:
+            return
         self._pauses += 1
         if self.mode.own_thread and self.mode.entered:
             self._left = True
@@ -119,6 +121,8 @@ class Probe:
 
     def go_on(self) -> None:
         """It has run."""
+        if self.over:
+            return
         self._pauses = max(self._pauses - 1, 0)
         if not self._pauses:
             self._return()
@@ -164,6 +168,7 @@ class Probe:
         self._began_at = self._watch.ledger.iterations
         self._until = self._began_at + REOPENED_ITERATIONS
         self.over = self._ending = self._armed = self._resting = False
+        self._pauses = 0
         self._patch()
         self.mode.enter()
         self.mode.listening = self._watch.probing = True
@@ -176,6 +181,8 @@ class Probe:
 
     def safe_moment(self) -> None:
         """No call into torch is under way in this thread, so the mode may be taken off."""
+        if self.over:
+            return
         self.consider_ending()
         if not self.mode.own_thread:
             return

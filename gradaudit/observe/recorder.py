@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 import sys
-import threading
 import weakref
 from collections.abc import Callable, Hashable, Sequence
 from contextlib import suppress
+from threading import get_ident
 from time import monotonic, perf_counter
 from types import FrameType
 from typing import Any
@@ -19,25 +19,25 @@ from torch.utils.hooks import RemovableHandle
 from gradaudit.ledger.ledger import Ledger
 from gradaudit.ledger.recording import Recording
 from gradaudit.model import events as ev
+from gradaudit.model.events import Members
 from gradaudit.model.report import Gap
 from gradaudit.model.run import Limits, TrainingStopped
 from gradaudit.model.sites import Site
 from gradaudit.observe.amp import tensors_of, watch_scaling
+from gradaudit.observe.backwards import Backwards, UnderWay
 from gradaudit.observe.book import Book
-from gradaudit.observe.causes import Backward
 from gradaudit.observe.engine import watch_engine
-from gradaudit.observe.graph import Below, below
-from gradaudit.observe.leaves import connected
-from gradaudit.observe.magnitude import undisturbed
 from gradaudit.observe.modules import replaced, watch_registrations
-from gradaudit.observe.optimizers import Optimizers, watch_optimizers
+from gradaudit.observe.optimizers import Optimizers, Steps, watch_optimizers
 from gradaudit.observe.patches import Patches
 from gradaudit.observe.probe import Probe
-from gradaudit.observe.roots import Roots
 from gradaudit.observe.sampling import Sampler
 from gradaudit.observe.sites import SiteBook, UserCode
 from gradaudit.observe.source import SourceBook
 from gradaudit.observe.watch import Watch
+
+#: Around our own calls into torch: no mode and no subclass is to hear of them.
+_undispatched = torch._C.DisableTorchFunction
 
 #: Modules that Python imports only to start a process.
 _PROCESSES = frozenset({"multiprocessing.popen_fork", "multiprocessing.popen_spawn_posix"})
@@ -48,7 +48,10 @@ _VITAL = frozenset({"a backward", "a step", "zero_grad", "the construction of an
 
 
 class _Inside:
-    """A stretch of the audit's own work; a generator would cost three times as much."""
+    """A kind of work of the audit's own, not to be entered twice at a time.
+
+    A generator would cost three times as much.
+    """
 
     __slots__ = ("_began", "_recorder", "_what")
 
@@ -62,8 +65,8 @@ class _Inside:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: object
     ) -> bool:
-        self._recorder.worked(perf_counter() - self._began)
-        if isinstance(error, Exception):  # TrainingStopped and KeyboardInterrupt are none
+        self._recorder.seconds += perf_counter() - self._began
+        if kind is not None and isinstance(error, Exception):  # TrainingStopped is none
             self._recorder.failed(self._what, error)
             return True
         return False
@@ -79,6 +82,7 @@ class Recorder:
 
     def __init__(self, limits: Limits, *, main_file: str | None) -> None:
         self._limits = limits
+        self._limited = limits != Limits()
         self._sources = SourceBook()
         self._sites = SiteBook(UserCode(main_file or _main_file()), self._sources, os.getcwd())
         self.ledger = Ledger()
@@ -86,14 +90,18 @@ class Recorder:
         self._optimizers = Optimizers(self._watch, self._sites)
         self._book = Book(self._watch, self._optimizers, self._sites)
         self._probe = Probe(self._watch, self._sites, self._gap, self._frame_returns)
-        self._roots = Roots()
+        self._backwards = Backwards(
+            self._watch, self._sites, self._probe, self._optimizers, self._book
+        )
+        self._under_way: UnderWay | None = None
         self._sampler = Sampler(self._watch.leaves, self._watch.tell)
         self._patches = Patches()
-        self._hooks: list[RemovableHandle] = []
+        self._hooks: list[RemovableHandle | Steps] = []
         self._gaps: dict[str, str] = {}
-        self._seconds = 0.0
+        self._guards: dict[str, _Inside] = {}
+        #: what the audit has cost until now, but for the function mode and the tracer
+        self.seconds = 0.0
         self._thread: int | None = None
-        self._depth = 0
         self._began = monotonic()
         self._recording: Recording | None = None
         self._off = True
@@ -108,8 +116,8 @@ class Recorder:
         self._off = False
         watch_engine(self._patches, self)
         watch_scaling(self._patches, self)
-        self._hooks += watch_optimizers(self._patches, self)
-        self._hooks += watch_registrations(self._registered, self._nested)
+        self._steps = watch_optimizers(self._patches, self)
+        self._hooks += [self._steps, *watch_registrations(self._registered, self._nested)]
         self._patches.replace(torch, "compile", self._compile(torch.compile))
         os.register_at_fork(after_in_child=self._leave_child_alone)
         self._probe.begin()
@@ -124,7 +132,7 @@ class Recorder:
             self._recording = self._book.recording(
                 probe=self._probe,
                 gaps=tuple(Gap(what, why) for what, why in self._gaps.items()),
-                audit_seconds=self._seconds + self._probe.seconds,
+                audit_seconds=self.seconds + self._probe.seconds,
                 broken=self._broken,
             )
         return self._recording
@@ -134,7 +142,7 @@ class Recorder:
             return
         if not self.ledger.backward_calls and _PROCESSES & sys.modules.keys():
             self._gap("training in other processes", "what child processes did is not followed")
-        with torch._C.DisableTorchFunction():
+        with _undispatched():
             self._optimizers.refresh_all()
             self._watch.point(("end",))
             self._probe.tell_entered()
@@ -161,11 +169,10 @@ class Recorder:
 
     def _inside(self, what: str) -> _Inside:
         """The audit at work: its time is counted, its failures become gaps."""
-        return _Inside(self, what)
-
-    def worked(self, seconds: float) -> None:
-        """The audit took some time."""
-        self._seconds += seconds
+        guard = self._guards.get(what)
+        if guard is None:
+            guard = self._guards[what] = _Inside(self, what)
+        return guard
 
     def failed(self, what: str, error: Exception) -> None:
         """Something of the audit's own broke: say so once, record it, let the training go on."""
@@ -181,21 +188,29 @@ class Recorder:
         """Whether this thread is the one that trains; others are not followed."""
         if self._off:
             return False
-        current = threading.get_ident()
-        if self._thread is None:
-            self._thread = current
-            if not self._probe.mode.own_thread:
-                self._gap("the dataflow", "the training runs in a thread other than the main one")
-        elif self._thread != current:
+        return self._thread == get_ident() or self._first_thread()
+
+    def _first_thread(self) -> bool:
+        if self._thread is not None:
             self._gap("training in other threads", "only the thread that trained first is followed")
             return False
+        self._thread = get_ident()
+        if not self._probe.mode.own_thread:
+            self._gap("the dataflow", "the training runs in a thread other than the main one")
         return True
 
-    def _release(self, frame: FrameType) -> None:
-        """Looked-at frames keep no value longer than the script does; behind the probe, once."""
+    def _arrive(self, frame: FrameType, what: str) -> Site | None:
+        """Where something happens.
+
+        Looked-at frames keep no value longer than the script does; behind the probe, once.
+        """
         if not self._released:
             self._released = self._probe.over
             self._sites.release_locals(frame)
+        site = self._sites.here(frame)
+        if site is None:
+            self._gap(what, "no line of the user's own code was on the stack")
+        return site
 
     def _check_limits(self, key: Hashable) -> None:
         """Stop where a new iteration would begin beyond the limit."""
@@ -210,105 +225,78 @@ class Recorder:
             raise TrainingStopped(f"--max-iterations {limits.max_iterations} reached")
 
     # -- backward ------------------------------------------------------------------------------
+    #
+    # What runs in every iteration is written without context managers of ours and without calls
+    # that could be spared: behind torch's kernels the caches are cold, and a call of an empty
+    # Python function costs a microsecond there.
 
     def backward_enters(
         self, roots: Sequence[Any], frame: FrameType, *, accumulates: bool
-    ) -> Callable[[bool], None] | None:
+    ) -> Callable[[Sequence[Any], bool], None] | None:
         """See :class:`gradaudit.observe.engine.BackwardListener`."""
-        if not self._mine():
+        if self._thread != get_ident() and not self._mine():
             return None
-        self._release(frame)
-        if self._depth:
+        if self._under_way is not None or self._off:
             return None  # from inside a backward: part of it (reentrant checkpoints)
-        site = self._sites.here(frame)
-        if site is None:
-            self._gap("a backward", "no line of the user's own code was on the stack")
+        began = perf_counter()
+        try:
+            site = self._arrive(frame, "a backward")
+            if site is None:
+                return None
+            if not self._probe.over or site not in self.ledger.backwards:
+                self._prepare_backward(frame, site, accumulates=accumulates)
+            if not accumulates:
+                self._differentiates(roots, site)
+                return None
+            key = ("backward", site)
+            self._watch.point(key)
+            if self._limited:
+                self._check_limits(key)
+            under_way = self._backwards.begins(roots, frame, site, closure=self._closures > 0)
+        except Exception as error:
+            self.failed("a backward", error)
             return None
-        finish: Callable[[bool], None] | None = None
+        finally:
+            self.seconds += perf_counter() - began
+        self._under_way = under_way
+        if under_way.graph is not None:
+            self._probe.tracer.pause()
+            with self._inside("the values of gradients"), _undispatched():
+                self._backwards.hook(under_way)
+        return self._backward_leaves
+
+    def _prepare_backward(self, frame: FrameType, site: Site, *, accumulates: bool) -> None:
         self._probe.arm(frame, outermost=True)
         if accumulates and site not in self.ledger.backwards:
             self._probe.surprised(frame)
-        with self._inside("a backward"), torch._C.DisableTorchFunction():
-            if accumulates:
-                self._watch.point(("backward", site))
-                self._check_limits(("backward", site))
-                finish = self._begin_backward(roots, frame, site)
-            else:
-                if self._watch.probing:
-                    self._probe.backward_begins(
-                        root for root in roots if isinstance(root, torch.Tensor)
-                    )
-                self._watch.tell(ev.Differentiated(site))
-        return finish
 
-    def _begin_backward(
-        self, roots: Sequence[Any], frame: FrameType, site: Site
-    ) -> Callable[[bool], None]:
-        tensors = [root for root in roots if isinstance(root, torch.Tensor)]
-        probing = self._watch.probing
-        meant = None
-        watched = None
-        if probing:
-            graph = below(tensors)
-            for leaf in graph.tensors():
-                self._watch.follow(leaf)
-            self._optimizers.refresh_all()
-            self._book.look(frame)
-            meant = self._probe.backward_begins(tensors)
-        grad_mode_off = None if torch.is_grad_enabled() else self._probe.switch(frame)
-        root = self._sites.root_text(frame) if probing else None
-        hopeless = not any(map(connected, tensors))
-        made = self._watch.origin(tensors[0])[0] if tensors and hopeless else None
-        scaled, again = self._roots.scaled(tensors), self._roots.again(tensors, site)
-        if probing:
-            self._probe.tracer.pause()
-            watched = self._hook(tensors, graph)
-        self._watch.backward_begins()
-        self._depth += 1
-
-        def finish(failed: bool) -> None:
-            self._depth -= 1
-            if watched is not None:
-                self._unhook(watched)
-            with self._inside("a backward"), torch._C.DisableTorchFunction():
-                deposited = self._watch.backward_ends(
-                    site,
-                    root,
-                    failed=failed,
-                    grad_mode_off=grad_mode_off,
-                    hopeless=hopeless,
-                    made=made,
-                    scaled=scaled,
-                    again=again,
-                    closure=self._closures > 0,
+    def _differentiates(self, roots: Sequence[Any], site: Site) -> None:
+        if self._watch.probing:
+            with _undispatched():
+                self._probe.backward_begins(
+                    root for root in roots if isinstance(root, torch.Tensor)
                 )
-                if meant is not None:
-                    self._probe.backward_ends(site, meant, deposited)
-                self._probe.consider_ending()
-            if watched is not None and not failed:
-                self._tell_causes(watched, site)
+        self._watch.tell(ev.Differentiated(site))
+
+    def _backward_leaves(self, roots: Sequence[Any], failed: bool) -> None:
+        under_way, self._under_way = self._under_way, None
+        if under_way is None:
+            return
+        if under_way.hooked is not None:
+            with self._inside("the values of gradients"):
+                self.seconds += self._backwards.unhook(under_way)
+        began = perf_counter()
+        try:
+            self._backwards.ends(under_way, roots, failed=failed)
+        except Exception as error:
+            self.failed("a backward", error)
+        finally:
+            self.seconds += perf_counter() - began
+        if under_way.graph is not None:
+            if not failed:
+                with self._inside("the values of gradients"), _undispatched():
+                    self._backwards.tell_causes(under_way)
             self._probe.tracer.go_on()
-
-        return finish
-
-    def _hook(self, roots: Sequence[torch.Tensor], graph: Below) -> Backward | None:
-        """Watch what the operations do to the values of gradients, unless that would disturb."""
-        if not self._probe.following or not undisturbed():
-            return None
-        with self._inside("the values of gradients"):
-            numbers = {node: self._watch.follow(leaf) for node, leaf in graph.leaves.items()}
-            return self._probe.causes.begins(roots, graph, numbers)
-        return None
-
-    def _unhook(self, watched: Backward) -> None:
-        with self._inside("the values of gradients"):
-            watched.measured.unhook()
-            self.worked(watched.measured.seconds)
-
-    def _tell_causes(self, watched: Backward, site: Site) -> None:
-        with self._inside("the values of gradients"), torch._C.DisableTorchFunction():
-            for event in self._probe.causes.ends(watched, site):
-                self._watch.tell(event)
 
     # -- optimizers ----------------------------------------------------------------------------
 
@@ -336,9 +324,8 @@ class Recorder:
 
     def step_enters(self, optimizer: Optimizer, frame: FrameType, *, closure: bool) -> None:
         """A step without closure applies what is there now; its own calls are not followed."""
-        if not self._mine():
+        if self._off or (self._thread != get_ident() and not self._mine()):
             return
-        self._release(frame)
         if closure:
             self._closures += 1
         else:
@@ -346,79 +333,116 @@ class Recorder:
             if self._watch.surprised:
                 self._watch.surprised = False
                 self._probe.surprised(frame)
-            self._probe.pause()
+            if not self._probe.over:
+                self._probe.pause()
+        attended = closure or not self._probe.over
+        if attended is not self._steps.attended:
+            self._steps.attend(attended)
 
     def step_leaves(self, optimizer: Optimizer, frame: FrameType, *, closure: bool) -> None:
         """A step with a closure has applied what the closure's backwards left."""
-        if not self._mine():
+        if self._off or (self._thread != get_ident() and not self._mine()):
             return
         if closure:
             self._closures = max(self._closures - 1, 0)
             self._step(optimizer, frame)
-        else:
+        elif not self._probe.over:
             self._probe.go_on()
+        self._tell_samples()
+        if self._under_way is None:
+            self._probe.safe_moment()
+
+    def _tell_samples(self) -> None:
         if self._sampler.waiting:
-            with self._inside("the values of gradients"), torch._C.DisableTorchFunction():
+            with self._inside("the values of gradients"), _undispatched():
                 self._probe.tracer.pause()
                 self._sampler.tell()
                 self._probe.tracer.go_on()
-        if not self._depth:
-            self._probe.safe_moment()
 
     def _step(self, optimizer: Optimizer, frame: FrameType) -> None:
-        site = self._sites.here(frame)
-        if site is None:
-            self._gap("a step", "no line of the user's own code was on the stack")
-            return
-        self._probe.arm(frame)
-        with self._inside("a step"), torch._C.DisableTorchFunction():
+        if self._sampler.waiting:
+            self._tell_samples()
+        began = perf_counter()
+        try:
+            site = self._arrive(frame, "a step")
+            if site is None:
+                return
             known = self._optimizers.find(optimizer, frame)
-            self._watch.point(("step", site, known.number))
-            self._check_limits(("step", site, known.number))
-            if self._watch.probing:
+            key = ("step", site, known.number)
+            self._watch.point(key)
+            if self._limited:
+                self._check_limits(key)
+            if not self._probe.over:
+                self._prepare_step(frame)
+            grad_mode_off = None if torch.is_grad_enabled() else self._probe.switch(frame)
+            self._watch.step(site, known.number, known.members, grad_mode_off)
+            iteration = self.ledger.iteration
+            if self._sampler.pace.due(iteration, probing=self._watch.probing):
+                self._take_sample(known.members, iteration)
+        except Exception as error:
+            self.failed("a step", error)
+        finally:
+            self.seconds += perf_counter() - began
+
+    def _take_sample(self, members: Members, iteration: int) -> None:
+        self._probe.tracer.pause()
+        with _undispatched():
+            self._sampler.take(members, iteration)
+        self._probe.tracer.go_on()
+
+    def _prepare_step(self, frame: FrameType) -> None:
+        self._probe.arm(frame)
+        if self._watch.probing:
+            with _undispatched():
                 self._book.look(frame)
                 self._probe.tell_entered()
                 self._probe.tell_losses_left()
-            grad_mode_off = None if torch.is_grad_enabled() else self._probe.switch(frame)
-            self._watch.step(site, known.number, known.members, grad_mode_off)
-            iteration = self.ledger.cycle.index
-            if self._sampler.pace.due(iteration, probing=self._watch.probing):
-                self._probe.tracer.pause()
-                self._sampler.take(known.members, iteration)
-                self._probe.tracer.go_on()
 
     def zero_grad_enters(
         self, owner: Optimizer | torch.nn.Module, frame: FrameType, *, to_none: bool
     ) -> Callable[[], None] | None:
         """See :class:`gradaudit.observe.optimizers.OptimizerListener`."""
-        if not self._mine():
+        if (self._thread != get_ident() and not self._mine()) or self._off:
             return None
-        self._release(frame)
-        site = self._sites.here(frame)
-        if site is None:
-            return None
-        self._probe.arm(frame)
-        with self._inside("zero_grad"), torch._C.DisableTorchFunction():
-            if isinstance(owner, Optimizer):
-                targets = self._optimizers.find(owner, frame).members
-            else:
-                targets = self._watch.leaves.members(
-                    self._watch.follow(parameter) for parameter in owner.parameters()
-                )
-            self._watch.point(("clear", site, targets))
-            self._check_limits(("clear", site, targets))
+        began = perf_counter()
+        try:
+            site = self._arrive(frame, "zero_grad")
+            if site is None:
+                return None
+            if not self._probe.over:
+                self._probe.arm(frame)
+            targets = self._targets(owner, frame)
+            key = ("clear", site, targets)
+            self._watch.point(key)
+            if self._limited:
+                self._check_limits(key)
             held = self._watch.gradients.holding(targets)
+            if to_none and not self._watch.probing:
+                self._watch.zero_grad(site, targets, held, to_none=True)
+                return None
+        except Exception as error:
+            self.failed("zero_grad", error)
+            return None
+        finally:
+            self.seconds += perf_counter() - began
+        if not self._probe.over:
             self._probe.pause()
+        return lambda: self._zero_grad_leaves(site, targets, held, to_none=to_none)
 
-            def done() -> None:
-                self._probe.go_on()
-                with self._inside("zero_grad"), torch._C.DisableTorchFunction():
-                    self._watch.zero_grad_ends(site, targets, held, to_none=to_none)
-                if not self._depth:
-                    self._probe.safe_moment()
+    def _zero_grad_leaves(
+        self, site: Site, targets: Members, held: Members, *, to_none: bool
+    ) -> None:
+        with self._inside("zero_grad"):
+            self._watch.zero_grad(site, targets, held, to_none=to_none)
+        if not self._probe.over:
+            self._probe.go_on()
+            if self._under_way is None:
+                self._probe.safe_moment()
 
-            return done
-        return None
+    def _targets(self, owner: Optimizer | torch.nn.Module, frame: FrameType) -> Members:
+        if isinstance(owner, Optimizer):
+            return self._optimizers.find(owner, frame).members
+        return self._watch.parameters_of(owner)
 
     # -- scaling -------------------------------------------------------------------------------
 
@@ -426,13 +450,13 @@ class Recorder:
         """See :class:`gradaudit.observe.amp.ScalingListener`."""
         if self._mine():
             with self._inside("the scaling of a loss"):
-                self._roots.note_scaled(tensors_of(outputs))
+                self._backwards.roots.note_scaled(tensors_of(outputs))
 
     def unscaled(self, optimizer: Optimizer, frame: FrameType) -> None:
         """See :class:`gradaudit.observe.amp.ScalingListener`."""
         site = self._sites.here(frame) if self._mine() else None
         if site is not None:
-            with self._inside("the unscaling of gradients"), torch._C.DisableTorchFunction():
+            with self._inside("the unscaling of gradients"), _undispatched():
                 known = self._optimizers.find(optimizer, frame)
                 self._watch.point(("unscale", site, known.number))
                 self._watch.unscaled(site, known.members)
@@ -444,7 +468,8 @@ class Recorder:
     ) -> None:
         if self._off:
             return
-        with self._inside("the registration of a parameter"), torch._C.DisableTorchFunction():
+        self._watch.registered()
+        with self._inside("the registration of a parameter"), _undispatched():
             leaves = self._watch.leaves
             site = self._sites.here(frame)
             leaf = leaves.learn(parameter, site)
@@ -464,7 +489,8 @@ class Recorder:
     ) -> None:
         if self._off:
             return
-        with self._inside("the registration of a module"), torch._C.DisableTorchFunction():
+        self._watch.registered()
+        with self._inside("the registration of a module"), _undispatched():
             leaves = self._watch.leaves
             for old, new in replaced(module, name, child):
                 before = leaves.find(old)
@@ -473,7 +499,7 @@ class Recorder:
                     leaves.replace(before, heir, self._sites.here(frame))
 
     def _frame_returns(self, frame: FrameType) -> None:
-        with self._inside("a name"), torch._C.DisableTorchFunction():
+        with self._inside("a name"), _undispatched():
             self._book.frame_returns(frame)
 
     def _compile(self, original: Callable[..., Any]) -> Callable[..., Any]:

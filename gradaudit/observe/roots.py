@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import weakref
-from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from typing import Any
 
 import torch
 
@@ -19,22 +19,31 @@ class Roots:
     """The roots of the latest backwards."""
 
     def __init__(self) -> None:
-        self._done: deque[tuple[weakref.ref[torch.Tensor], Site]] = deque(maxlen=_KEPT)
-        self._scaled: deque[weakref.ref[torch.Tensor]] = deque(maxlen=_KEPT)
+        self._done: dict[int, tuple[weakref.ref[torch.Tensor], Site]] = {}
+        self._scaled: dict[int, weakref.ref[torch.Tensor]] = {}
 
     def note_scaled(self, tensors: Iterable[torch.Tensor]) -> None:
         """These were made by a GradScaler."""
-        self._scaled.extend(map(weakref.ref, tensors))
+        for tensor in tensors:
+            self._scaled[id(tensor)] = weakref.ref(tensor)
+            _forget_oldest(self._scaled)
 
-    def scaled(self, tensors: list[torch.Tensor]) -> bool:
-        """Whether one of them was made by a GradScaler."""
-        return any(strong(known) is tensor for known in self._scaled for tensor in tensors)
+    def meet(self, roots: Sequence[Any], site: Site) -> tuple[bool, Site | None]:
+        """Whether a GradScaler made one of them, and where one was backpropagated before."""
+        scaled, again = False, None
+        for tensor in roots:
+            key = id(tensor)
+            known = self._scaled.get(key)
+            scaled = scaled or (known is not None and strong(known) is tensor)
+            entry = self._done.get(key)  # the identity may have been another tensor's
+            if entry is not None and strong(entry[0]) is tensor:
+                again = again or entry[1]
+            elif isinstance(tensor, torch.Tensor):  # an edge of the graph is none
+                self._done[key] = (weakref.ref(tensor), site)
+                _forget_oldest(self._done)
+        return scaled, again
 
-    def again(self, tensors: list[torch.Tensor], site: Site) -> Site | None:
-        """Where one of them was backpropagated before; from now on, all of them were here."""
-        before = next(
-            (place for known, place in self._done for tensor in tensors if strong(known) is tensor),
-            None,
-        )
-        self._done.extend((weakref.ref(tensor), site) for tensor in tensors)
-        return before
+
+def _forget_oldest(known: dict[int, Any]) -> None:
+    if len(known) > _KEPT:
+        del known[next(iter(known))]

@@ -144,18 +144,19 @@ class SiteBook:
 
     def here(self, frame: FrameType | None) -> Site | None:
         """The site of what ``frame`` is doing; None when no code of the user's is on the stack."""
-        nearest = self.user_frame(frame)
+        seen = self.user.seen
+        nearest = frame
+        while nearest is not None:  # as in user_frame, without the calls
+            code = nearest.f_code
+            if seen.get(code.co_filename, True) and self.user.owns(code):
+                break
+            nearest = nearest.f_back
         if nearest is None or frame is None:
             return None
-        own = nearest is frame
-        key = (
-            id(nearest.f_code),
-            nearest.f_lasti,
-            0 if own else id(frame.f_code),
-            0 if own else frame.f_lasti,
-        )
+        key = (id(nearest.f_code), nearest.f_lasti, id(frame.f_code), frame.f_lasti)
         known = self._sites.get(key)
         if known is None:
+            own = nearest is frame
             self._keep(nearest.f_code)
             self._keep(frame.f_code)
             known = self._sites[key] = Site(

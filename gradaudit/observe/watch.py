@@ -6,7 +6,7 @@ import weakref
 from collections.abc import Callable, Hashable, Iterable
 from itertools import islice
 from types import FrameType
-from typing import Any
+from typing import Any, NamedTuple, TypeAlias
 
 import torch
 
@@ -14,14 +14,54 @@ from gradaudit.ledger.ledger import NOBODY, Ledger
 from gradaudit.model import events as ev
 from gradaudit.model.events import Event, Members
 from gradaudit.model.sites import Site
-from gradaudit.observe.by_hand import Deeds, Habit, trace_of, unexplained
-from gradaudit.observe.gradients import ABSENT, Gradients
+from gradaudit.observe.by_hand import Deeds, Habit, unexplained
+from gradaudit.observe.gradients import Changes, Gradients, Mark
 from gradaudit.observe.leaves import INTERNED, Leaf, Leaves, is_leaf
 from gradaudit.observe.reads import Reads, reason_for_none
 from gradaudit.observe.sites import SiteBook
 
+_undispatched = torch._C.DisableTorchFunction
+
+#: What happens and where: of a backward, a step, a clearing, the end.
+Key: TypeAlias = "tuple[Hashable, ...]"
+
+#: What lies between two of these.
+Stretch: TypeAlias = "tuple[Key, Key]"
+
+#: How many unusual patterns of one backward are remembered.
+_KINDS = 8
+
 #: How many modules are asked whether they are in eval mode.
 _ASKED = 4
+
+
+class Beginning(NamedTuple):  # one is made for every backward
+    """What is known of a backward before it runs; see :class:`gradaudit.model.events.Backward`."""
+
+    site: Site
+    root: str | None
+    grad_mode_off: Site | None
+    hopeless: bool
+    made: Site | None
+    scaled: bool
+    again: Site | None
+    closure: bool
+
+    def event(self, deposited: Members, *, failed: bool, evaluating: bool) -> ev.Backward:
+        """What the ledger is told when it has run."""
+        return ev.Backward(
+            self.site,
+            self.root,
+            deposited,
+            failed,
+            self.grad_mode_off,
+            self.hopeless,
+            self.made,
+            evaluating,
+            self.scaled,
+            self.again,
+            self.closure,
+        )
 
 
 class Watch:
@@ -35,7 +75,7 @@ class Watch:
         self.ledger = ledger
         self.sites = sites
         self.leaves = Leaves(ledger.feed)
-        self.gradients = Gradients()
+        self.gradients = Gradients(self.leaves.members)
         self.reads = Reads(sites)
         self.probing = False
         self.deeds = Deeds(self.leaves.members)
@@ -46,9 +86,16 @@ class Watch:
             None,
             None,
         )
-        self._habits: dict[tuple[Hashable, Hashable], Habit] = {}
-        self._previous: Hashable = None
+        self._habits: dict[Stretch, Habit] = {}
+        self._previous: Key = ("begin",)
+        self._spared: Stretch | None = None
+        self._alone: dict[Site, list[Changes]] = {}
         self._interned: dict[Hashable, Event] = {}
+        self._parameters: weakref.WeakKeyDictionary[torch.nn.Module, Members] = (
+            weakref.WeakKeyDictionary()
+        )
+        self._zeroings: dict[Hashable, list[Event]] = {}
+        self._traces: dict[Changes, tuple[Event, ...]] = {}
         self._owners: dict[Members, tuple[weakref.ref[torch.nn.Module], ...]] = {}
         self._deferred: list[Event] | None = None
         self._stepped_inside: set[int] = set()
@@ -76,7 +123,7 @@ class Watch:
 
     # -- points ----------------------------------------------------------------------------------
 
-    def point(self, key: Hashable) -> None:
+    def point(self, key: Key) -> None:
         """Something is about to happen: first tell what was done by hand since the last time."""
         stretch = (self._previous, key)
         self._previous = key
@@ -84,24 +131,34 @@ class Watch:
             self._probed_stretch(stretch)
             return
         habit = self._habits.get(stretch)
-        if isinstance(key, tuple) and key[0] != "backward" and (habit is None or not habit.events):
-            return  # nothing was ever done by hand here: spare the look
+        if key[0] != "backward":
+            if habit is None or not habit.events:
+                return  # nothing was ever done by hand here: spare the look
+        elif habit is not None and not habit.events:
+            self._spared = stretch  # likewise; what it would have found shows behind the backward
+            return
         changes = self.gradients.look()
-        if habit is not None and trace_of(changes) == habit.trace:
-            events: Iterable[Event] = habit.events
-        else:
-            events = unexplained(changes, self.leaves.members)
-        for event in events:
-            self.tell(event)
+        if habit is not None and habit.explains(changes):
+            for event in habit.events:
+                self.tell(event)
+        elif changes:
+            for event in self._unexplained(changes):
+                self.tell(event)
 
-    def _probed_stretch(self, stretch: tuple[Hashable, Hashable]) -> None:
+    def _unexplained(self, changes: Changes) -> tuple[Event, ...]:
+        known = self._traces.get(changes)
+        if known is None:
+            if len(self._traces) >= INTERNED:
+                self._traces.clear()
+            known = self._traces[changes] = tuple(unexplained(changes, (), self.leaves.members))
+        return known
+
+    def _probed_stretch(self, stretch: Stretch) -> None:
         changes = self.gradients.look()
         explained = self.deeds.explained
         events = self.deeds.take()
-        rest = unexplained(
-            [change for change in changes if change.leaf not in explained], self.leaves.members
-        )
-        self._habits[stretch] = Habit(trace_of(changes), (*events, *rest))
+        rest = unexplained(changes, explained, self.leaves.members)
+        self._habits[stretch] = Habit(changes, (*events, *rest))
         for event in (*events, *rest):
             self.tell(event)
 
@@ -121,6 +178,20 @@ class Watch:
             self.gradients.track(leaf)
         return number
 
+    def parameters_of(self, module: torch.nn.Module) -> Members:
+        """All parameters of a module; behind the probe, those it had when last asked."""
+        known = None if self.probing else self._parameters.get(module)
+        if known is None:
+            with _undispatched():
+                known = self.leaves.members(map(self.follow, module.parameters()))
+            self._parameters[module] = known
+        return known
+
+    def registered(self) -> None:
+        """Some module has taken in a parameter or a module."""
+        if self._parameters:
+            self._parameters.clear()
+
     def optimizer_seen(
         self,
         number: int,
@@ -139,45 +210,46 @@ class Watch:
         self._deferred = []
         self._stepped_inside.clear()
 
-    def backward_ends(
-        self,
-        site: Site,
-        root: str | None,
-        *,
-        failed: bool,
-        grad_mode_off: Site | None,
-        hopeless: bool = False,
-        made: Site | None = None,
-        scaled: bool = False,
-        again: Site | None = None,
-        closure: bool = False,
-    ) -> Members:
+    def backward_ends(self, beginning: Beginning, *, failed: bool) -> Members:
         """It has run: whatever changed was deposited by it.  Returns the leaves it reached."""
-        changed = [change.leaf for change in self.gradients.look() if change.now is not ABSENT]
-        deposited = self.leaves.members([*changed, *self._stepped_inside])
-        deferred, self._deferred = self._deferred or [], None
+        changes = self.gradients.look()
+        if changes.odd:
+            self._explain_odd(beginning.site, changes)
+        deposited = changes.left
+        if self._stepped_inside:
+            deposited = self.leaves.members(deposited | self._stepped_inside)
+        deferred, self._deferred, self._spared = self._deferred, None, None
         evaluating = self._evaluating(deposited)
-        self.tell(
+        self.ledger.feed(
             self._same(
-                ("backward", site, deposited, failed, evaluating, scaled, again, closure),
-                lambda: ev.Backward(
-                    site,
-                    root,
-                    deposited,
-                    failed,
-                    grad_mode_off,
-                    hopeless,
-                    made,
-                    evaluating,
-                    scaled,
-                    again,
-                    closure,
-                ),
+                (beginning, deposited, failed, evaluating),
+                lambda: beginning.event(deposited, failed=failed, evaluating=evaluating),
             )
         )
-        for event in deferred:
-            self.ledger.feed(event)
+        if deferred:
+            for event in deferred:
+                self.ledger.feed(event)
         return deposited
+
+    def _explain_odd(self, site: Site, changes: Changes) -> None:
+        """Behind a spared look: tell if something was done by hand before the backward after all.
+
+        Backwards of special kinds (``create_graph=True`` makes new gradients) always leave such
+        changes, and have done so when the look was not spared.
+        """
+        alone = self._alone.setdefault(site, [])
+        if self._spared is None:
+            if len(alone) < _KINDS and changes not in alone:
+                alone.append(changes)
+        elif all(changes.marks != known.marks for known in alone):
+            del self._habits[self._spared]  # spared no more
+            by_hand: dict[int, Mark] = {
+                leaf: "emptied" if mark == "replaced" else mark
+                for leaf, mark in changes.marks.items()
+                if mark not in {"filled", 1}
+            }
+            for event in unexplained(Changes(by_hand, NOBODY), (), self.leaves.members):
+                self.ledger.feed(event)
 
     def _evaluating(self, deposited: Members) -> bool:
         """Whether the modules a backward reached are in eval mode, judging by a few of them."""
@@ -204,8 +276,7 @@ class Watch:
         """An optimizer steps, its gradients as they are now."""
         if self._deferred is not None:  # a step from inside a backward
             self.gradients.look()
-        holding = self.gradients.holding(members)
-        present = members if len(holding) == len(members) else self.leaves.members(holding)
+        present = self.gradients.holding(members)
         before = self._present.get(number, present)
         if before is not present and not before <= present:
             self.surprised = True
@@ -225,23 +296,23 @@ class Watch:
             )
         )
 
-    def zero_grad_ends(
-        self, site: Site, targets: Members, held: list[int], *, to_none: bool
-    ) -> None:
-        """``zero_grad`` has run."""
+    def zero_grad(self, site: Site, targets: Members, held: Members, *, to_none: bool) -> None:
+        """``zero_grad`` has run, or is about to set all to None and nobody looks on the way."""
         if to_none:
             self.gradients.assume_empty(targets)
         else:
             self.gradients.look()
-        self.tell(self._same(("called", site, targets), lambda: ev.ZeroGradCalled(site, targets)))
-        if held:
-            members = targets if len(held) == len(targets) else self.leaves.members(held)
-            self.tell(
-                self._same(
-                    ("zeroed", site, members, targets),
-                    lambda: ev.Cleared(site, members, targets, by_hand=False, to_none=to_none),
-                )
-            )
+        key = (site, targets, held, to_none)
+        events = self._zeroings.get(key)
+        if events is None:
+            events = [ev.ZeroGradCalled(site, targets)]
+            if held:
+                events.append(ev.Cleared(site, held, targets, by_hand=False, to_none=to_none))
+            if len(self._zeroings) >= INTERNED:
+                self._zeroings.clear()
+            self._zeroings[key] = events
+        for event in events:
+            self.tell(event)
 
     # -- by hand: what the dataflow reports --------------------------------------------------------
 

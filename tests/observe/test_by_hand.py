@@ -2,8 +2,8 @@ from __future__ import annotations
 
 from gradaudit.model import events as ev
 from gradaudit.model.sites import Location, Site
-from gradaudit.observe.by_hand import Deeds, trace_of, unexplained
-from gradaudit.observe.gradients import ABSENT, Change
+from gradaudit.observe.by_hand import Deeds, Habit, unexplained
+from gradaudit.observe.gradients import NOTHING, Changes
 
 READ, UPDATE, CLEAR = (Site(Location("train.py", line)) for line in (1, 2, 3))
 
@@ -54,30 +54,29 @@ def test_reading_and_updating_explain_no_change_of_grad():
     assert deeds.explained == set()
 
 
+CHANGES = Changes({0: "emptied", 1: "filled", 2: "replaced", 3: 1}, frozenset({1, 2, 3}))
+
+
 def test_changes_that_nobody_was_seen_making_have_no_site():
-    changes = [
-        Change(0, (100, 3), ABSENT),
-        Change(1, ABSENT, (100, 0)),
-        Change(2, (100, 1), (200, 0)),
-        Change(3, (100, 1), (100, 2)),
-    ]
-    cleared, assigned, rescaled = unexplained(changes, frozenset)
+    cleared, assigned, rescaled = unexplained(CHANGES, (), frozenset)
     assert isinstance(cleared, ev.Cleared)
     assert isinstance(assigned, ev.Assigned)
     assert isinstance(rescaled, ev.Rescaled)
     assert (cleared.members, assigned.members, rescaled.members) == ({0}, {1, 2}, {3})
     assert cleared.site is assigned.site is rescaled.site is None
-    assert unexplained([], frozenset) == []
+    assert unexplained(NOTHING, (), frozenset) == []
 
 
-def test_a_trace_forgets_addresses_and_keeps_what_happened():
-    def changes(address: int) -> list[Change]:
-        return [
-            Change(0, (address, 3), ABSENT),
-            Change(1, ABSENT, (address, 0)),
-            Change(2, (address, 1), (address + 8, 0)),
-            Change(3, (address, 1), (address, 3)),
-        ]
+def test_what_is_explained_already_is_left_out():
+    assigned, rescaled = unexplained(CHANGES, {0, 2}, frozenset)
+    assert isinstance(assigned, ev.Assigned)
+    assert isinstance(rescaled, ev.Rescaled)
+    assert (assigned.members, rescaled.members) == ({1}, {3})
 
-    assert trace_of(changes(100)) == trace_of(changes(5000))
-    assert trace_of(changes(100)) == {(0, "emptied"), (1, "filled"), (2, "replaced"), (3, 2)}
+
+def test_a_habit_is_known_by_the_traces_it_leaves():
+    habit = Habit(CHANGES, ())
+    assert habit.explains(CHANGES)
+    assert habit.explains(Changes(dict(CHANGES.marks), CHANGES.left))
+    assert not habit.explains(NOTHING)
+    assert not habit.explains(Changes({**CHANGES.marks, 3: 2}, CHANGES.left))

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from gradaudit.model.events import LeafSeen
-from gradaudit.observe.gradients import ABSENT, Change, Gradients
+from gradaudit.observe.gradients import ABSENT, NOTHING, Gradients, Mark
 from gradaudit.observe.leaves import Leaf, Leaves
 
 
@@ -17,7 +17,7 @@ class Watched:
     def __init__(self, *tensors: torch.Tensor) -> None:
         self.told: list[LeafSeen] = []
         self.leaves = Leaves(self.told.append)
-        self.gradients = Gradients()
+        self.gradients = Gradients(self.leaves.members)
         for tensor in tensors:
             self.track(tensor)
 
@@ -26,15 +26,10 @@ class Watched:
         self.gradients.track(leaf)
         return leaf
 
-    def sorts(self) -> dict[int, str]:
-        return {change.leaf: sort(change) for change in self.gradients.look()}
-
-
-def sort(change: Change) -> str:
-    for name in ("filled", "emptied", "replaced"):
-        if getattr(change, name):
-            return name
-    return f"changed {change.now[1] - change.before[1]}"
+    def marks(self) -> dict[int, Mark]:
+        changes = self.gradients.look()
+        assert changes.left == {leaf for leaf, mark in changes.marks.items() if mark != "emptied"}
+        return changes.marks
 
 
 @pytest.fixture
@@ -44,12 +39,12 @@ def w() -> torch.Tensor:
 
 def test_a_backward_fills_and_the_next_one_changes(w: torch.Tensor):
     watched = Watched(w)
-    assert watched.gradients.look() == []
+    assert watched.gradients.look() is NOTHING
     w.sum().backward()
-    assert watched.sorts() == {0: "filled"}
-    assert watched.gradients.look() == []
+    assert watched.marks() == {0: "filled"}
+    assert watched.gradients.look() is NOTHING
     w.sum().backward()
-    assert watched.sorts() == {0: "changed 1"}
+    assert watched.marks() == {0: 1}
 
 
 def test_none_empties_and_zero_changes(w: torch.Tensor):
@@ -57,9 +52,9 @@ def test_none_empties_and_zero_changes(w: torch.Tensor):
     w.sum().backward()
     watched.gradients.look()
     w.grad.zero_()
-    assert watched.sorts() == {0: "changed 1"}
+    assert watched.marks() == {0: 1}
     w.grad = None
-    assert watched.sorts() == {0: "emptied"}
+    assert watched.marks() == {0: "emptied"}
 
 
 def test_an_assigned_gradient_replaces(w: torch.Tensor):
@@ -68,7 +63,7 @@ def test_an_assigned_gradient_replaces(w: torch.Tensor):
     watched.gradients.look()
     old = w.grad
     w.grad = torch.zeros(2)
-    assert watched.sorts() == {0: "replaced"}
+    assert watched.marks() == {0: "replaced"}
     assert old is not w.grad
 
 
@@ -76,16 +71,45 @@ def test_only_what_changed_is_told():
     one, two = (torch.ones(1, requires_grad=True) for _ in range(2))
     watched = Watched(one, two)
     two.sum().backward()
-    assert watched.sorts() == {1: "filled"}
+    assert watched.marks() == {1: "filled"}
 
 
 def test_a_leaf_tracked_late_starts_from_what_it_has(w: torch.Tensor):
     w.sum().backward()
     watched = Watched()
     leaf = watched.track(w)
-    assert watched.gradients.look() == []
+    assert watched.gradients.look() is NOTHING
     assert watched.gradients.state(leaf.number) == (id(w.grad), w.grad._version)
     assert leaf in watched.gradients
+
+
+def test_equal_patterns_of_changes_are_one_whatever_the_addresses():
+    tensors = [torch.ones(1, requires_grad=True) for _ in range(3)]
+    watched = Watched(*tensors)
+    patterns = []
+    for _ in range(2):
+        for loss in (sum(tensors), sum(tensors[:2]), sum(tensors)):
+            loss.backward()
+            patterns.append(watched.gradients.look())
+        for tensor in tensors:
+            tensor.grad = None
+        watched.gradients.assume_empty(frozenset({0, 1, 2}))
+    assert patterns[:3] == patterns[3:]
+    assert [changes.left for changes in patterns[:3]] == [{0, 1, 2}, {0, 1}, {0, 1, 2}]
+
+
+def test_a_pattern_that_looks_alike_with_more_leaves_is_another(w: torch.Tensor):
+    watched = Watched(w)
+    w.sum().backward()
+    before = watched.gradients.look()
+    watched.gradients.assume_empty(frozenset({0}))
+    w.grad = None
+    other = torch.ones(1, requires_grad=True)
+    watched.track(other)
+    (w.sum() + other).backward()
+    assert before.marks == {0: "filled"}
+    assert watched.marks() == {0: "filled", 1: "filled"}
+    assert watched.gradients.holding(frozenset({0, 1})) == {0, 1}
 
 
 def test_tracking_twice_is_tracking_once(w: torch.Tensor):
@@ -102,9 +126,9 @@ def test_a_clearing_that_was_seen_spares_the_look(numbers: frozenset[int]):
     for number in numbers & {0, 1}:
         tensors[number].grad = None
     watched.gradients.assume_empty(numbers)
-    assert watched.gradients.look() == []
-    assert watched.gradients.state(0) is ABSENT
-    assert watched.gradients.holding(frozenset({0, 1})) == sorted({0, 1} - numbers)
+    assert watched.gradients.look() is NOTHING
+    assert watched.gradients.state(0) == ABSENT
+    assert watched.gradients.holding(frozenset({0, 1})) == {0, 1} - numbers
 
 
 def test_what_was_assumed_empty_and_is_not_is_found_out(w: torch.Tensor):
@@ -112,15 +136,15 @@ def test_what_was_assumed_empty_and_is_not_is_found_out(w: torch.Tensor):
     w.sum().backward()
     watched.gradients.look()
     watched.gradients.assume_empty(frozenset({0}))
-    assert watched.sorts() == {0: "filled"}
+    assert watched.marks() == {0: "filled"}
 
 
 def test_holding_speaks_of_the_last_look_and_of_tracked_leaves(w: torch.Tensor):
     watched = Watched(w)
     w.sum().backward()
-    assert watched.gradients.holding(frozenset({0})) == []
+    assert watched.gradients.holding(frozenset({0})) == frozenset()
     watched.gradients.look()
-    assert watched.gradients.holding(frozenset({0, 7})) == [0]
+    assert watched.gradients.holding(frozenset({0, 7})) == {0}
 
 
 def test_the_dead_are_dropped_and_the_others_keep_their_state(w: torch.Tensor):
@@ -132,7 +156,7 @@ def test_the_dead_are_dropped_and_the_others_keep_their_state(w: torch.Tensor):
     gc.collect()
     watched.gradients.look()
     w.sum().backward()
-    assert watched.sorts() == {1: "changed 1"}
+    assert watched.marks() == {1: 1}
     assert len(watched.gradients) == 1
 
 

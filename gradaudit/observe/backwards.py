@@ -1,0 +1,140 @@
+"""A backward that fills ``.grad``: what is asked before it runs, and what is told when it has."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from types import FrameType
+from typing import Any
+
+import torch
+
+from gradaudit.model.sites import Site
+from gradaudit.observe.book import Book
+from gradaudit.observe.causes import Backward
+from gradaudit.observe.flow import Ancestry
+from gradaudit.observe.graph import Below, below
+from gradaudit.observe.leaves import connected
+from gradaudit.observe.magnitude import undisturbed
+from gradaudit.observe.optimizers import Optimizers
+from gradaudit.observe.probe import Probe
+from gradaudit.observe.roots import Roots
+from gradaudit.observe.sites import SiteBook
+from gradaudit.observe.watch import Beginning, Watch
+
+_undispatched = torch._C.DisableTorchFunction
+
+
+@dataclass(slots=True, eq=False)
+class UnderWay:
+    """A backward that is running, and while the probe is on, the tensors it began from.
+
+    ``meant`` is what its roots were made from; ``hooked`` are the hooks on its graph.
+    """
+
+    beginning: Beginning
+    meant: Ancestry | None = None
+    graph: Below | None = None
+    roots: Sequence[torch.Tensor] = ()
+    hooked: Backward | None = None
+
+
+class Backwards:
+    """The backwards of a run, one at a time: those inside another are part of it."""
+
+    def __init__(
+        self, watch: Watch, sites: SiteBook, probe: Probe, optimizers: Optimizers, book: Book
+    ) -> None:
+        self._watch = watch
+        self._sites = sites
+        self._probe = probe
+        self._optimizers = optimizers
+        self._book = book
+        self._usual: dict[tuple[Site, bool, bool], UnderWay] = {}
+        self.roots = Roots()
+
+    def begins(
+        self, roots: Sequence[Any], frame: FrameType, site: Site, *, closure: bool
+    ) -> UnderWay:
+        """It is about to run; ``closure`` is whether an optimizer has asked for it."""
+        watch = self._watch
+        scaled, again = self.roots.meet(roots, site)
+        if not watch.probing and again is None and torch.is_grad_enabled():
+            watch.backward_begins()
+            return self._as_always(site, scaled, closure)
+        tensors = [root for root in roots if isinstance(root, torch.Tensor)]
+        root = meant = graph = None
+        with _undispatched():
+            if watch.probing:
+                graph = self._prepare(tensors, frame)
+                meant = self._probe.backward_begins(tensors)
+                root = self._sites.root_text(frame)
+            hopeless = _hopeless(tensors)
+            made = watch.origin(tensors[0])[0] if hopeless and tensors else None
+        watch.backward_begins()
+        grad_mode_off = None if torch.is_grad_enabled() else self._probe.switch(frame)
+        return UnderWay(
+            Beginning(site, root, grad_mode_off, hopeless, made, scaled, again, closure),
+            meant,
+            graph,
+            () if graph is None else tensors,
+        )
+
+    def _as_always(self, site: Site, scaled: bool, closure: bool) -> UnderWay:
+        """A backward about which there is nothing else to say, made once for all of its kind.
+
+        Whether it is hopeless is asked only when it has failed, as a hopeless one does.
+        """
+        key = (site, scaled, closure)
+        known = self._usual.get(key)
+        if known is None:
+            beginning = Beginning(site, None, None, False, None, scaled, None, closure)
+            known = self._usual[key] = UnderWay(beginning)
+        return known
+
+    def _prepare(self, tensors: Sequence[torch.Tensor], frame: FrameType) -> Below:
+        graph = below(tensors)
+        for leaf in graph.tensors():
+            self._watch.follow(leaf)
+        self._optimizers.refresh_all()
+        self._book.look(frame)
+        return graph
+
+    def ends(self, under_way: UnderWay, roots: Sequence[Any], *, failed: bool) -> None:
+        """It has run."""
+        beginning = under_way.beginning
+        if failed:
+            with _undispatched():
+                beginning = beginning._replace(hopeless=_hopeless(roots))
+        deposited = self._watch.backward_ends(beginning, failed=failed)
+        if under_way.meant is not None:
+            self._probe.backward_ends(under_way.beginning.site, under_way.meant, deposited)
+        if not self._probe.over:
+            self._probe.consider_ending()
+
+    # -- the values of gradients, while the probe is on ------------------------------------------
+
+    def hook(self, under_way: UnderWay) -> None:
+        """Watch what its operations do to values, unless that would disturb somebody."""
+        graph = under_way.graph
+        if graph is not None and self._probe.following and undisturbed():
+            numbers = {node: self._watch.follow(leaf) for node, leaf in graph.leaves.items()}
+            under_way.hooked = self._probe.causes.begins(under_way.roots, graph, numbers)
+
+    def unhook(self, under_way: UnderWay) -> float:
+        """Take the hooks off; the seconds they took."""
+        if under_way.hooked is None:
+            return 0.0
+        under_way.hooked.measured.unhook()
+        return under_way.hooked.measured.seconds
+
+    def tell_causes(self, under_way: UnderWay) -> None:
+        """Which operations spoilt values."""
+        if under_way.hooked is not None:
+            for event in self._probe.causes.ends(under_way.hooked, under_way.beginning.site):
+                self._watch.tell(event)
+
+
+def _hopeless(roots: Sequence[Any]) -> bool:
+    """Whether none of the roots requires grad."""
+    return not any(connected(root) for root in roots if isinstance(root, torch.Tensor))

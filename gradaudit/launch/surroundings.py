@@ -58,7 +58,7 @@ class Surroundings:
     path: tuple[str, ...]
     meta_path: tuple[Any, ...]
     builtins: dict[str, object]
-    modules: frozenset[str]
+    modules: dict[str, ModuleType]
     cwd: str
 
     @classmethod
@@ -70,7 +70,7 @@ class Surroundings:
             path=tuple(sys.path),
             meta_path=tuple(sys.meta_path),
             builtins=dict(vars(builtins)),
-            modules=frozenset(sys.modules),
+            modules=dict(sys.modules),
             cwd=_cwd(),
         )
 
@@ -90,7 +90,7 @@ class Surroundings:
         vars(builtins).update(self.builtins)  # before all else: what follows uses them
         path, meta_path = sys.path, sys.meta_path
         sys.path, sys.meta_path = list(self.path), list(self.meta_path)
-        hidden = {name: sys.modules.pop(name) for name in self._impostors()}
+        hidden = {name: sys.modules.pop(name) for name in self.impostors()}
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
@@ -100,13 +100,15 @@ class Surroundings:
             sys.path, sys.meta_path = path, meta_path
             vars(builtins).update(changed)
 
-    def _impostors(self) -> list[str]:
+    def impostors(self) -> list[str]:
         """List the loaded modules with a name we need, from a place that was not on our path."""
         needed = sys.stdlib_module_names | _THIRD_PARTY
         strangers = {
             name
             for name, module in list(sys.modules.items())
-            if name in needed and not self._would_find(name, module)
+            if name in needed
+            and self.modules.get(name) is not module
+            and not self._would_find(name, module)
         }
         return [name for name in sys.modules if _root(name) in strangers]
 

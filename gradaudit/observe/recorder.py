@@ -77,8 +77,12 @@ class Recorder:
     into a gap of the report.
     """
 
-    def __init__(self, limits: Limits, *, main_file: str | None) -> None:
+    def __init__(
+        self, limits: Limits, attend: Callable[[Recorder, int], int], *, main_file: str | None
+    ) -> None:
         self._limits = limits
+        self._attend = attend
+        self._attended_after = 1
         self._sources = SourceBook()
         self._sites = SiteBook(UserCode(main_file or _main_file()), self._sources, os.getcwd())
         self.ledger = Ledger()
@@ -121,13 +125,22 @@ class Recorder:
                 self._last_look()
             self._uninstall()
             self.ledger.close()
-            self._recording = self._book.recording(
-                probe=self._probe,
-                gaps=tuple(Gap(what, why) for what, why in self._gaps.items()),
-                audit_seconds=self._seconds + self._probe.seconds,
-                broken=self._broken,
-            )
+            self._recording = self.snapshot()
         return self._recording
+
+    def snapshot(self) -> Recording:
+        """What was seen until now.  Its ledger is the recorder's own, and goes on."""
+        return self._book.recording(
+            probe=self._probe,
+            gaps=tuple(Gap(what, why) for what, why in self._gaps.items()),
+            audit_seconds=self.audit_seconds,
+            broken=self._broken,
+        )
+
+    @property
+    def audit_seconds(self) -> float:
+        """What the audit has cost until now."""
+        return self._seconds + self._probe.seconds
 
     def _last_look(self) -> None:
         if self._off:
@@ -198,16 +211,23 @@ class Recorder:
             self._sites.release_locals(frame)
 
     def _check_limits(self, key: Hashable) -> None:
-        """Stop where a new iteration would begin beyond the limit."""
+        """Stop where a new iteration would begin beyond the limit; else attend to what is due."""
         limits = self._limits
         if limits.max_seconds is not None and monotonic() - self._began > limits.max_seconds:
-            raise TrainingStopped(f"--max-seconds {limits.max_seconds:g} reached")
+            raise TrainingStopped(f"--max-seconds {limits.max_seconds:g}")
         if (
             limits.max_iterations is not None
             and self.ledger.iterations >= limits.max_iterations
             and self.ledger.would_begin_iteration(key)
         ):
-            raise TrainingStopped(f"--max-iterations {limits.max_iterations} reached")
+            raise TrainingStopped(f"--max-iterations {limits.max_iterations}")
+        over = self.ledger.cycle.index + 1
+        if over >= self._attended_after and self.ledger.would_begin_iteration(key):
+            self._probe.tracer.pause()
+            try:
+                self._attended_after = self._attend(self, over)
+            finally:
+                self._probe.tracer.go_on()
 
     # -- backward ------------------------------------------------------------------------------
 

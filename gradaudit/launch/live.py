@@ -11,7 +11,7 @@ that we need, nothing is told before the end.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Container, Iterable
+from collections.abc import Callable, Container, Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from gradaudit.launch.surroundings import Surroundings
@@ -64,7 +64,7 @@ class Live:
         self,
         surroundings: Surroundings,
         decisions: Decisions | None,
-        say: Callable[[str], None],
+        say: Callable[[Sequence[str]], None],
         fatal: Container[Severity],
     ) -> None:
         self._surroundings = surroundings
@@ -96,18 +96,18 @@ class Live:
         from gradaudit.launch.proofs import certain_findings
 
         began = time.perf_counter()
-        for finding in certain_findings(
-            recorder.snapshot(), self._decisions, self._surroundings.cwd
-        ):
-            if _key(finding) not in self._told:
-                self._tell(finding)
+        cwd = self._surroundings.cwd
+        found = certain_findings(recorder.snapshot(), self._decisions, cwd)
+        self._tell({key: each for each in found if (key := _key(each)) not in self._told})
         self._pace.took(time.perf_counter() - began)
 
-    def _tell(self, finding: Finding) -> None:
-        self._told[_key(finding)] = finding
-        self._say(finding_line(finding))
-        if finding.severity in self._fatal and self._stopped_by is None:
-            self._stopped_by = f"--fail-fast at {finding.rule} {finding.name}"
+    def _tell(self, fresh: dict[_Key, Finding]) -> None:
+        self._told |= fresh
+        if fresh:
+            self._say([*map(finding_line, fresh.values())])
+        for finding in fresh.values():
+            if finding.severity in self._fatal and self._stopped_by is None:
+                self._stopped_by = f"--fail-fast at {finding.rule} {finding.name}"
 
     def _stop(self) -> None:
         if self._stopped_by is not None:

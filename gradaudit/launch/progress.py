@@ -9,6 +9,7 @@ set it moves nothing.  It is kept on the terminal's own stack meanwhile, and giv
 from __future__ import annotations
 
 import os
+import select
 import time
 from collections.abc import Mapping
 from typing import TextIO
@@ -49,13 +50,16 @@ class Progress:
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
-        self._began = self._then = time.monotonic()
+        self._began = time.monotonic()
+        self._then: float | None = None
         self._since = 0
         self._titled = False
 
     def attend(self, iterations: int, audit_seconds: float) -> int:
         """Set the title, if it is time to; answer after how many iterations to ask again."""
         now = time.monotonic()
+        if self._then is None:  # what came before was no training
+            self._then, self._since = now, iterations
         elapsed = now - self._then
         rate = (iterations - self._since) / elapsed if elapsed else 0.0
         if elapsed >= _INTERVAL:
@@ -75,9 +79,11 @@ class Progress:
         self._titled = self._write(f"{keep}\x1b]2;{text}\x07")
 
     def _write(self, text: str) -> bool:
-        """Write in one go, unless the terminal is somebody else's for now."""
+        """Write in one go, unless the terminal is somebody else's for now, or takes nothing."""
         try:
-            if os.tcgetpgrp(self._stream.fileno()) != os.getpgrp():
+            terminal = self._stream.fileno()
+            ours = os.tcgetpgrp(terminal) == os.getpgrp()
+            if not ours or not select.select((), (terminal,), (), 0)[1]:
                 return self._titled
             self._stream.write(text)
             self._stream.flush()

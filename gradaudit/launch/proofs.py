@@ -20,7 +20,7 @@ def certain_findings(
     recording: Recording, decisions: Decisions | None, cwd: str
 ) -> tuple[Finding, ...]:
     """Judge a run under way."""
-    found = proven(Case(recording, complete=False))
+    found = proven(Case(recording))
     paths = [finding.location.path for finding in found if finding.location is not None]
     decided = decisions or Decisions(Settings())
     return certain(found, replace(decided, comments=comments_of(paths, cwd)), cwd)

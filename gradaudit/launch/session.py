@@ -13,6 +13,8 @@ import sys
 import threading
 import time
 import traceback
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Literal, NoReturn
 
@@ -227,11 +229,12 @@ class _Session:
         render_report(report, self._stderr)
         self._stderr.flush()
 
-    def _say_live(self, line: str) -> None:
-        """Say it in the middle of the script's own output; its last line may not have ended."""
+    def _say_live(self, lines: Sequence[str]) -> None:
+        """Say it in the midst of the script's own output, whose last line may not have ended."""
         if not self._request.quiet:
             fresh = "\n" if self._stderr.isatty() else ""
-            self._stderr.write(f"{fresh}gradaudit: {line}\n")
+            with suppress(OSError):  # nobody is there any more
+                self._stderr.write(fresh + "".join(f"gradaudit: {line}\n" for line in lines))
 
     def _say(self, sentence: str) -> None:
         self._stderr.write(f"gradaudit: {sentence}\n")  # no print: the script may have its own

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from gradaudit.model.findings import Finding
 from gradaudit.render.unicode import visible
-from gradaudit.render.words import path_line_column
+from gradaudit.render.words import count, path_line_column
 
 
 def finding_line(finding: Finding) -> str:
@@ -17,4 +17,4 @@ def finding_line(finding: Finding) -> str:
 def title(iterations: int, rate: float, share: float) -> str:
     """Tell how far it is, in a terminal's title; ``share`` is the audit's part of the time."""
     speed = f"{rate:,.0f}" if rate >= 100 else f"{rate:.2g}"
-    return f"gradaudit: {iterations:,} iterations, {speed}/s, audit {100 * share:.1f} %"
+    return f"gradaudit: {count(iterations, 'iteration')}, {speed}/s, audit {100 * share:.1f} %"

@@ -23,7 +23,10 @@ def judge(case: Case) -> tuple[Finding, ...]:
 
 
 def proven(case: Case) -> tuple[Finding, ...]:
-    """The findings of a run under way that hold whatever is yet to come."""
+    """The findings of a run under way that hold whatever is yet to come.
+
+    It is judged as if it had ended here: what a rule of the end would explain is left to it.
+    """
     return _ordered(
         _finding(case, rule, verdict) for rule, verdict in _verdicts(case) if _stands(rule, verdict)
     )

@@ -225,7 +225,7 @@ class _Session:
         from gradaudit.render.console import render_report
 
         for finding in self._live.taken_back(report.findings):
-            self._say(f"What came later has taken back {finding_line(finding)}.")
+            self._say(f"What came later has overtaken {finding_line(finding)}")
         render_report(report, self._stderr)
         self._stderr.flush()
 

@@ -8,11 +8,12 @@ Two programs share one process here, and each would spoil the other's imports:
   of which a second ``threading`` or ``enum`` would do more harm than a first that came early.  So
   a script beside which lies a file called ``inspect.py`` gets the library's, as it does under any
   tool that runs scripts.
-* *Theirs must not show in ours.*  rich, msgspec, the rules and the renderers are imported when
-  the script is over, under ``restored()``: the import path, finders and builtins of before, and
-  without whatever the script keeps in ``sys.modules`` under a name that we need (its own
-  ``rich.py``, say).  Importing them earlier would be safe too, but would delay the script's
-  first line and leave more of us in its ``sys.modules``.
+* *Theirs must not show in ours.*  rich, msgspec and the renderers are imported when the script is
+  over, under ``restored()``: the import path, finders and builtins of before, and without whatever
+  the script keeps in ``sys.modules`` under a name that we need (its own ``rich.py``, say).
+  Importing them earlier would be safe too, but would delay the script's first line and leave more
+  of us in its ``sys.modules``.  The rules need nothing of that kind, and are imported by the first
+  look in mid-run (see ``live``).
 """
 
 # os.path, not pathlib: file names stay as the interpreter has them.

@@ -108,7 +108,7 @@ class Surroundings:
             name
             for name, module in list(sys.modules.items())
             if name in needed
-            and self.modules.get(name) is not module
+            and not (name in self.modules and self.modules[name] is module)
             and not self._would_find(name, module)
         }
         return [name for name in sys.modules if _root(name) in strangers]

@@ -97,7 +97,7 @@ class Live:
 
         began = time.perf_counter()
         cwd = self._surroundings.cwd
-        found = certain_findings(recorder.snapshot(), self._decisions, cwd)
+        found = certain_findings(recorder.so_far(), self._decisions, cwd)
         self._tell({key: each for each in found if (key := _key(each)) not in self._told})
         self._pace.took(time.perf_counter() - began)
 

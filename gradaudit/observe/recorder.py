@@ -125,11 +125,11 @@ class Recorder:
                 self._last_look()
             self._uninstall()
             self.ledger.close()
-            self._recording = self.snapshot()
+            self._recording = self.so_far()
         return self._recording
 
-    def snapshot(self) -> Recording:
-        """What was seen until now.  Its ledger is the recorder's own, and goes on."""
+    def so_far(self) -> Recording:
+        """Hand over what was seen until now; the ledger is the recorder's own, and goes on."""
         return self._book.recording(
             probe=self._probe,
             gaps=tuple(Gap(what, why) for what, why in self._gaps.items()),

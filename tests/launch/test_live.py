@@ -84,6 +84,44 @@ def test_fail_fast_is_about_what_makes_the_run_fail(tmp_path):
     assert (result.code, report["run"]["outcome"]) == (0, "completed")
 
 
+THAWED = """
+import contextlib, sys, torch
+first, last = torch.nn.Linear(2, 2), torch.nn.Linear(2, 1)
+optimizer = torch.optim.SGD([*first.parameters(), *last.parameters()], lr=0.01)
+for step in range(40):
+    with torch.no_grad() if step < 20 else contextlib.nullcontext():
+        h = first(torch.ones(1, 2))
+    optimizer.zero_grad()
+    last(h).sum().backward()
+    optimizer.step()
+"""
+
+
+def test_what_is_overtaken_by_what_comes_later_is_said_to_be(tmp_path):
+    result, report = audit(tmp_path, THAWED)
+    early, late = result.err.split("\n", 1)
+    assert early.startswith("gradaudit: error[GA102] graph-cut: ")
+    assert late.startswith(
+        early.replace("gradaudit: ", "gradaudit: What came later has overtaken ")
+    )
+    assert report["findings"] == []
+    assert result.code == 0
+
+
+TOLD_IN_A_THREAD = BROKEN + (
+    "thread = threading.Thread(target=train, args=(40,)); thread.start(); thread.join()\n"
+    "print('over', file=sys.stderr, flush=True)\n"
+)
+
+
+def test_training_in_a_thread_is_told_of_and_stopped_as_well(tmp_path):
+    result, _ = audit(tmp_path, TOLD_IN_A_THREAD)
+    assert len(LINE.findall(result.err.split("over\n")[0])) == 1
+    result, report = audit(tmp_path, TOLD_IN_A_THREAD, "--fail-fast")
+    assert report["run"]["iterations"] == 4
+    assert result.code == 1
+
+
 def test_a_module_in_the_place_of_one_that_we_need_is_left_alone(tmp_path):
     source = SPEAKING.format(passes=40) + "print(sys.modules['hashlib'].mine)\n"
     source = source.replace(

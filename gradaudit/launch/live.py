@@ -64,7 +64,7 @@ class Live:
         self,
         surroundings: Surroundings,
         decisions: Decisions | None,
-        say: Callable[[Sequence[str]], None],
+        say: Callable[[Sequence[str]], None] | None,
         fatal: Container[Severity],
     ) -> None:
         self._surroundings = surroundings
@@ -103,7 +103,7 @@ class Live:
 
     def _tell(self, fresh: dict[_Key, Finding]) -> None:
         self._told |= fresh
-        if fresh:
+        if fresh and self._say is not None:
             self._say([*map(finding_line, fresh.values())])
         for finding in fresh.values():
             if finding.severity in self._fatal and self._stopped_by is None:

@@ -13,9 +13,8 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Literal, NoReturn
 
 from gradaudit.launch.attendant import Attendant
@@ -24,7 +23,7 @@ from gradaudit.launch.exits import report_before_exit
 from gradaudit.launch.installed import require_torch
 from gradaudit.launch.interpreter import end_program
 from gradaudit.launch.live import Live
-from gradaudit.launch.output import ReportFile, private_stderr, report_files
+from gradaudit.launch.output import ReportFile, interject, private_stderr, report_files
 from gradaudit.launch.progress import progress_on
 from gradaudit.launch.request import RequestError, RunRequest
 from gradaudit.launch.signals import DeadlySignals, die
@@ -64,8 +63,9 @@ class _Session:
         self._target.become()
         require_torch()
         self._stderr = private_stderr()
+        say = None if request.quiet else partial(interject, self._stderr)
         fatal = request.failing if request.fail_fast else ()
-        self._live = Live(surroundings, request.decisions, self._say_live, fatal)
+        self._live = Live(surroundings, request.decisions, say, fatal)
         self._progress = None if request.quiet else progress_on(self._stderr, os.environ)
         attendant = Attendant(self._live, self._progress, self._broke)
         self._watch = Watch(request.limits, self._broke, attendant)
@@ -228,13 +228,6 @@ class _Session:
             self._say(f"What came later has overtaken {finding_line(finding)}")
         render_report(report, self._stderr)
         self._stderr.flush()
-
-    def _say_live(self, lines: Sequence[str]) -> None:
-        """Say it in the midst of the script's own output, whose last line may not have ended."""
-        if not self._request.quiet:
-            fresh = "\n" if self._stderr.isatty() else ""
-            with suppress(OSError):  # nobody is there any more
-                self._stderr.write(fresh + "".join(f"gradaudit: {line}\n" for line in lines))
 
     def _say(self, sentence: str) -> None:
         self._stderr.write(f"gradaudit: {sentence}\n")  # no print: the script may have its own

@@ -99,6 +99,14 @@ def run(
     fail_on: Annotated[
         FailOn, typer.Option(help="Exit with 1 on findings as severe as this, or more.")
     ] = FailOn.error,
+    fail_fast: Annotated[
+        bool,
+        typer.Option(
+            "--fail-fast/--no-fail-fast",
+            help="Stop the training at the first proven finding that --fail-on is about.",
+            show_default=False,
+        ),
+    ] = False,
     select: Annotated[
         list[str], typer.Option(metavar="RULES", help="Count these rules only, by code or name.")
     ] = _NONE,
@@ -146,6 +154,7 @@ def run(
         ),
         limits=Limits(max_iterations, max_seconds),
         fail_on=fail_on.value,
+        fail_fast=fail_fast,
         quiet=quiet,
         github=annotates(github),
         checkout=checkout(),

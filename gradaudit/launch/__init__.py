@@ -8,6 +8,10 @@
 ``installed``     is there a torch to audit, without importing it
 ``imports``       a call right after the script's own ``import torch``
 ``watch``         the recorder's life: none, begun, finished
+``attendant``     what is done for the user between two iterations
+``live``          findings that are proven are told while the script runs
+``proofs``        what is proven by now: the rules, imported no earlier
+``progress``      how far it is, in the title of the terminal
 ``interpreter``   what the interpreter does when a program ends, in its order
 ``tracebacks``    no frame of ours in anything that is shown
 ``failure``       the exception that ended the script, as the report tells it

@@ -14,12 +14,16 @@ from gradaudit.model.run import TrainingStopped
 
 @dataclass(frozen=True, slots=True)
 class Ending:
-    """``code`` is the script's own exit code as a shell sees it; ``signal`` is what it dies of."""
+    """``code`` is the script's own exit code as a shell sees it; ``signal`` is what it dies of.
+
+    ``stopped_by`` is the option of ours that ended it.
+    """
 
     outcome: Outcome
     code: int
     exception: ExceptionInfo | None = None
     signal: int | None = None
+    stopped_by: str | None = None
 
 
 def exited(code: int) -> Ending:
@@ -38,7 +42,7 @@ def conclude(error: BaseException | None, cwd: str) -> Ending:
         return exited(0)
     remove_our_frames(error)
     if isinstance(error, TrainingStopped):
-        return Ending("stopped", 0)
+        return Ending("stopped", 0, stopped_by=error.reason)
     if isinstance(error, SystemExit):
         return exited(exit_code(error))
     exception = describe(error, cwd)

@@ -6,6 +6,7 @@ import fcntl
 import os
 import sys
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import TextIO
 
@@ -27,6 +28,13 @@ def private_stderr() -> TextIO:
         fd = os.open(os.devnull, os.O_WRONLY)
     encoding = getattr(sys.stderr, "encoding", None) or "utf-8"
     return os.fdopen(fd, "w", encoding=encoding, errors="backslashreplace", buffering=1)
+
+
+def interject(stream: TextIO, lines: Iterable[str]) -> None:
+    """Write lines in the midst of the script's own output, whose last line may not have ended."""
+    fresh = "\n" if stream.isatty() else ""
+    with suppress(OSError):  # nobody is there to read it
+        stream.write(fresh + "".join(f"gradaudit: {line}\n" for line in lines))
 
 
 def report_files(

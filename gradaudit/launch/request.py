@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from gradaudit.model.findings import Severity
+from gradaudit.model.findings import SEVERITIES, Severity
 from gradaudit.model.run import Limits
 from gradaudit.render.checkout import Checkout
 from gradaudit.render.documents import Document
@@ -29,10 +29,18 @@ class RunRequest:
     documents: tuple[Document, ...] = ()
     limits: Limits = _UNLIMITED
     fail_on: FailOn = "error"
+    fail_fast: bool = False
     quiet: bool = False
     github: bool = False
     checkout: Checkout = _NOWHERE
     decisions: Decisions | None = None
+
+    @property
+    def failing(self) -> tuple[Severity, ...]:
+        """The severities of findings that make the run fail."""
+        if self.fail_on == "never":
+            return ()
+        return SEVERITIES[: SEVERITIES.index(self.fail_on) + 1]
 
 
 class RequestError(Exception):

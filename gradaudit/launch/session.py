@@ -14,22 +14,26 @@ import threading
 import time
 import traceback
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Literal, NoReturn
 
+from gradaudit.launch.attendant import Attendant
 from gradaudit.launch.ending import Ending, conclude, exited, killed
 from gradaudit.launch.exits import report_before_exit
 from gradaudit.launch.installed import require_torch
 from gradaudit.launch.interpreter import end_program
-from gradaudit.launch.output import ReportFile, private_stderr, report_files
-from gradaudit.launch.request import FailOn, RequestError, RunRequest
+from gradaudit.launch.live import Live
+from gradaudit.launch.output import ReportFile, interject, private_stderr, report_files
+from gradaudit.launch.progress import progress_on
+from gradaudit.launch.request import RequestError, RunRequest
 from gradaudit.launch.signals import DeadlySignals, die
 from gradaudit.launch.surroundings import Surroundings
 from gradaudit.launch.target import Target, target_of
 from gradaudit.launch.watch import Watch
-from gradaudit.model.findings import SEVERITIES
 from gradaudit.model.report import Report
 from gradaudit.model.run import RunFacts
 from gradaudit.render.documents import Document
+from gradaudit.render.live import finding_line
 
 if TYPE_CHECKING:
     from gradaudit.ledger.recording import Recording
@@ -59,7 +63,12 @@ class _Session:
         self._target.become()
         require_torch()
         self._stderr = private_stderr()
-        self._watch = Watch(request.limits, self._broke)
+        say = None if request.quiet else partial(interject, self._stderr)
+        fatal = request.failing if request.fail_fast else ()
+        self._live = Live(surroundings, request.decisions, say, fatal)
+        self._progress = None if request.quiet else progress_on(self._stderr, os.environ)
+        attendant = Attendant(self._live, self._progress, self._broke)
+        self._watch = Watch(request.limits, self._broke, attendant)
         self._signals = DeadlySignals(self._close_killed)
         self._owner = os.getpid()
         self._started = time.perf_counter()
@@ -128,6 +137,8 @@ class _Session:
                 self._state = "closing"
                 sys.settrace(None)
                 sys.setprofile(None)
+                if self._progress is not None:
+                    self._progress.close()
                 self._verdict = self._report_guarded(ending)
                 self._state = "closed"
                 if self._signal is not None:
@@ -148,7 +159,7 @@ class _Session:
         if recorder is not None:
             report = self._tame(self._judge(recorder.finish(), ending))
             saved = self._save(report)
-            found = _reaches(report, self._request.fail_on)
+            found = any(each.severity in self._request.failing for each in report.findings)
             if found or not self._request.quiet:
                 self._show(report)
             self._annotate(report)
@@ -185,6 +196,7 @@ class _Session:
             outcome=ending.outcome,
             exit_code=ending.code,
             exception=ending.exception,
+            stopped_by=ending.stopped_by,
             wall_seconds=time.perf_counter() - self._started,
         )
 
@@ -212,6 +224,8 @@ class _Session:
     def _show(self, report: Report) -> None:
         from gradaudit.render.console import render_report
 
+        for finding in self._live.taken_back(report.findings):
+            self._say(f"What came later has overtaken {finding_line(finding)}")
         render_report(report, self._stderr)
         self._stderr.flush()
 
@@ -226,14 +240,6 @@ class _Session:
         )
         if os.environ.get("GRADAUDIT_DEBUG"):
             traceback.print_exception(type(error), error, error.__traceback__, file=self._stderr)
-
-
-def _reaches(report: Report, fail_on: FailOn) -> bool:
-    """Whether a finding is at least as loud as the severity that was named."""
-    if fail_on == "never":
-        return False
-    loud = SEVERITIES[: SEVERITIES.index(fail_on) + 1]
-    return any(finding.severity in loud for finding in report.findings)
 
 
 def _die_interrupted() -> NoReturn:

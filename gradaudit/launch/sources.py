@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import os.path
 import tokenize
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from gradaudit.model.report import Report
 from gradaudit.taming.comments import Comment, comments_in
 
 
 def comments_about(report: Report) -> tuple[Comment, ...]:
-    """Find the comments in every file in which something happened, each file read once."""
-    paths = dict.fromkeys(_paths(report))
+    """Find the comments in every file in which something happened."""
+    return comments_of(_paths(report), report.run.cwd)
+
+
+def comments_of(paths: Iterable[str], cwd: str) -> tuple[Comment, ...]:
+    """Find the comments in some files, each of them read once."""
     return tuple(
-        comment for path in paths for comment in comments_in(path, _text(report.run.cwd, path))
+        comment for path in dict.fromkeys(paths) for comment in comments_in(path, _text(cwd, path))
     )
 
 

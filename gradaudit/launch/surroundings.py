@@ -8,11 +8,12 @@ Two programs share one process here, and each would spoil the other's imports:
   of which a second ``threading`` or ``enum`` would do more harm than a first that came early.  So
   a script beside which lies a file called ``inspect.py`` gets the library's, as it does under any
   tool that runs scripts.
-* *Theirs must not show in ours.*  rich, msgspec, the rules and the renderers are imported when
-  the script is over, under ``restored()``: the import path, finders and builtins of before, and
-  without whatever the script keeps in ``sys.modules`` under a name that we need (its own
-  ``rich.py``, say).  Importing them earlier would be safe too, but would delay the script's
-  first line and leave more of us in its ``sys.modules``.
+* *Theirs must not show in ours.*  rich, msgspec and the renderers are imported when the script is
+  over, under ``restored()``: the import path, finders and builtins of before, and without whatever
+  the script keeps in ``sys.modules`` under a name that we need (its own ``rich.py``, say).
+  Importing them earlier would be safe too, but would delay the script's first line and leave more
+  of us in its ``sys.modules``.  The rules need nothing of that kind, and are imported by the first
+  look in mid-run (see ``live``).
 """
 
 # os.path, not pathlib: file names stay as the interpreter has them.
@@ -58,7 +59,7 @@ class Surroundings:
     path: tuple[str, ...]
     meta_path: tuple[Any, ...]
     builtins: dict[str, object]
-    modules: frozenset[str]
+    modules: dict[str, ModuleType]
     cwd: str
 
     @classmethod
@@ -70,7 +71,7 @@ class Surroundings:
             path=tuple(sys.path),
             meta_path=tuple(sys.meta_path),
             builtins=dict(vars(builtins)),
-            modules=frozenset(sys.modules),
+            modules=dict(sys.modules),
             cwd=_cwd(),
         )
 
@@ -90,7 +91,7 @@ class Surroundings:
         vars(builtins).update(self.builtins)  # before all else: what follows uses them
         path, meta_path = sys.path, sys.meta_path
         sys.path, sys.meta_path = list(self.path), list(self.meta_path)
-        hidden = {name: sys.modules.pop(name) for name in self._impostors()}
+        hidden = {name: sys.modules.pop(name) for name in self.impostors()}
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
@@ -100,13 +101,15 @@ class Surroundings:
             sys.path, sys.meta_path = path, meta_path
             vars(builtins).update(changed)
 
-    def _impostors(self) -> list[str]:
+    def impostors(self) -> list[str]:
         """List the loaded modules with a name we need, from a place that was not on our path."""
         needed = sys.stdlib_module_names | _THIRD_PARTY
         strangers = {
             name
             for name, module in list(sys.modules.items())
-            if name in needed and not self._would_find(name, module)
+            if name in needed
+            and not (name in self.modules and self.modules[name] is module)
+            and not self._would_find(name, module)
         }
         return [name for name in sys.modules if _root(name) in strangers]
 

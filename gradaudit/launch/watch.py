@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from gradaudit.launch.attendant import Attendant
 from gradaudit.launch.imports import AfterImport
 from gradaudit.model.run import Limits
 
@@ -17,8 +18,11 @@ if TYPE_CHECKING:
 class Watch:
     """Begins the recorder when torch has been imported; ``broken`` hears why it could not."""
 
-    def __init__(self, limits: Limits, broken: Callable[[Exception], None]) -> None:
+    def __init__(
+        self, limits: Limits, broken: Callable[[Exception], None], attendant: Attendant
+    ) -> None:
         self._limits = limits
+        self._attendant = attendant
         self._broken = broken
         self._owner = os.getpid()
         self._hook = AfterImport("torch", self._begin)
@@ -44,7 +48,7 @@ class Watch:
             from gradaudit.observe.recorder import Recorder
 
             main_file = getattr(sys.modules.get("__main__"), "__file__", None)
-            recorder = Recorder(self._limits, main_file=main_file)
+            recorder = Recorder(self._limits, self._attendant.attend, main_file=main_file)
             recorder.install()
             self.recorder = recorder
         except Exception as error:  # the training goes on, whatever breaks in us

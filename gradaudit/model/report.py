@@ -59,7 +59,10 @@ class ExceptionInfo:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """What was run, how it ended, and how much of it was training."""
+    """What was run, how it ended, and how much of it was training.
+
+    ``stopped_by`` is the option that stopped it, and at what.
+    """
 
     target: str
     argv: tuple[str, ...]
@@ -75,6 +78,7 @@ class Run:
     audit_seconds: float
     rank: int = 0
     world_size: int = 1
+    stopped_by: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,10 +26,11 @@ class RunFacts:
     exit_code: int
     exception: ExceptionInfo | None
     wall_seconds: float
+    stopped_by: str | None = None
 
 
 class TrainingStopped(SystemExit):
-    """Raised inside the audited script when a limit of the run is reached.
+    """Raised inside the audited script to stop it; ``reason`` is the option that asked for it.
 
     It is a ``SystemExit`` so that it passes ``except Exception``, runs every ``finally``, ends a
     thread without a traceback, and is treated by frameworks as the end they know.

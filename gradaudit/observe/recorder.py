@@ -80,9 +80,16 @@ class Recorder:
     into a gap of the report.
     """
 
-    def __init__(self, limits: Limits, *, main_file: str | None) -> None:
+    def __init__(
+        self, limits: Limits, attend: Callable[[Recorder, int], int], *, main_file: str | None
+    ) -> None:
         self._limits = limits
-        self._limited = limits != Limits()
+        self._attend = attend
+        self._attended_after = 1
+        self._stoppable = (limits.max_iterations, limits.max_seconds) != (None, None)
+        #: whether the next event is to be looked at for the end of an iteration
+        self._checking = True
+        self._unchecked = 0
         self._sources = SourceBook()
         self._sites = SiteBook(UserCode(main_file or _main_file()), self._sources, os.getcwd())
         self.ledger = Ledger()
@@ -129,13 +136,23 @@ class Recorder:
                 self._last_look()
             self._uninstall()
             self.ledger.close()
-            self._recording = self._book.recording(
-                probe=self._probe,
-                gaps=tuple(Gap(what, why) for what, why in self._gaps.items()),
-                audit_seconds=self.seconds + self._probe.seconds,
-                broken=self._broken,
-            )
+            self._recording = self.so_far()
         return self._recording
+
+    def so_far(self) -> Recording:
+        """Hand over what was seen until now; the ledger is the recorder's own, and goes on."""
+        self.ledger.catch_up()
+        return self._book.recording(
+            probe=self._probe,
+            gaps=tuple(Gap(what, why) for what, why in self._gaps.items()),
+            audit_seconds=self.audit_seconds,
+            broken=self._broken,
+        )
+
+    @property
+    def audit_seconds(self) -> float:
+        """What the audit has cost until now."""
+        return self.seconds + self._probe.seconds
 
     def _last_look(self) -> None:
         if self._off:
@@ -213,16 +230,27 @@ class Recorder:
         return site
 
     def _check_limits(self, key: Hashable) -> None:
-        """Stop where a new iteration would begin beyond the limit."""
+        """Stop where a new iteration would begin beyond the limit; else attend to what is due."""
         limits = self._limits
         if limits.max_seconds is not None and monotonic() - self._began > limits.max_seconds:
-            raise TrainingStopped(f"--max-seconds {limits.max_seconds:g} reached")
+            raise TrainingStopped(f"--max-seconds {limits.max_seconds:g}")
         if (
             limits.max_iterations is not None
             and self.ledger.iterations >= limits.max_iterations
             and self.ledger.would_begin_iteration(key)
         ):
-            raise TrainingStopped(f"--max-iterations {limits.max_iterations} reached")
+            raise TrainingStopped(f"--max-iterations {limits.max_iterations}")
+        over = self.ledger.iteration + 1
+        if over < self._attended_after:
+            # a backward ends no more than one iteration: so many of them may go by unchecked
+            self._unchecked = self._attended_after - over
+            self._checking = self._stoppable
+        elif self.ledger.would_begin_iteration(key):
+            self._probe.tracer.pause()
+            try:
+                self._attended_after = self._attend(self, over)
+            finally:
+                self._probe.tracer.go_on()
 
     # -- backward ------------------------------------------------------------------------------
     #
@@ -250,7 +278,7 @@ class Recorder:
                 return None
             key = ("backward", site)
             self._watch.point(key)
-            if self._limited:
+            if self._checking:
                 self._check_limits(key)
             under_way = self._backwards.begins(roots, frame, site, closure=self._closures > 0)
         except Exception as error:
@@ -259,6 +287,9 @@ class Recorder:
         finally:
             self.seconds += perf_counter() - began
         self._under_way = under_way
+        self._unchecked -= 1
+        if self._unchecked < 0:
+            self._checking = True
         if under_way.graph is not None:
             self._probe.tracer.pause()
             with self._inside("the values of gradients"), _undispatched():
@@ -370,7 +401,7 @@ class Recorder:
             known = self._optimizers.find(optimizer, frame)
             key = ("step", site, known.number)
             self._watch.point(key)
-            if self._limited:
+            if self._checking:
                 self._check_limits(key)
             if not self._probe.over:
                 self._prepare_step(frame)
@@ -414,7 +445,7 @@ class Recorder:
             targets = self._targets(owner, frame)
             key = ("clear", site, targets)
             self._watch.point(key)
-            if self._limited:
+            if self._checking:
                 self._check_limits(key)
             held = self._watch.gradients.holding(targets)
             if to_none and not self._watch.probing:

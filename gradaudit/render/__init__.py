@@ -8,6 +8,7 @@
 ``html``         one page to look around in; its parts lie in ``page``
 ``sarif``        SARIF, for code hosts and editors
 ``markdown``     Markdown, for a job summary or a comment
+``live``         single lines, while the script still runs
 ``github``       workflow commands: annotations on the lines of a pull request
 ``documents``    which of these becomes which file
 ``catalogue``    the rules, as a table and one by one

@@ -77,7 +77,7 @@ def extent(report: Report) -> str:
         count(run.backward_calls, "backward call"),
         count(run.optimizer_steps, "step"),
     )
-    return ", ".join(counts) + _ENDINGS[run.outcome]
+    return ", ".join(counts) + _ending(run)
 
 
 def seen_in(span: Span | None, total: int) -> str:
@@ -126,4 +126,8 @@ def count(number: int, noun: str) -> str:
 
 def _absence(report: Report) -> str:
     missing = "no backward call was seen" if report.environment.torch else "torch was not imported"
-    return missing + _ENDINGS[report.run.outcome]
+    return missing + _ending(report.run)
+
+
+def _ending(run: Run) -> str:
+    return f"; stopped by {run.stopped_by}" if run.stopped_by else _ENDINGS[run.outcome]

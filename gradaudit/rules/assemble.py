@@ -78,6 +78,7 @@ def _run(facts: RunFacts, recording: Recording | None) -> Run:
         zero_grad_calls=0 if ledger is None else ledger.zero_grad_calls,
         wall_seconds=facts.wall_seconds,
         audit_seconds=0.0 if recording is None else recording.audit_seconds,
+        stopped_by=facts.stopped_by,
     )
 
 

@@ -9,7 +9,7 @@ from gradaudit.model.findings import Span
 from gradaudit.rules.case import Case
 from gradaudit.rules.cuts import expression, help_for, place, why
 from gradaudit.rules.reads import read_links
-from gradaudit.rules.rule import ARRIVAL, Link, Rule, Verdict
+from gradaudit.rules.rule import ARRIVAL, SEVERAL, Link, Rule, Verdict
 from gradaudit.rules.words import does, quoted, several
 
 DOCUMENTATION = """
@@ -127,4 +127,5 @@ RULE = Rule(
     "An operation between the parameter and the loss left the autograd graph.",
     DOCUMENTATION,
     check,
+    proven_after=SEVERAL,
 )

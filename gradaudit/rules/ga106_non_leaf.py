@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from gradaudit.model.events import NoneRead
 from gradaudit.rules.case import Case
-from gradaudit.rules.rule import ARRIVAL, Link, Rule, Verdict
+from gradaudit.rules.rule import ARRIVAL, ONCE, Link, Rule, Verdict
 from gradaudit.rules.words import quoted
 
 DOCUMENTATION = """
@@ -96,4 +96,5 @@ RULE = Rule(
     "The tensor is the result of an operation, so its .grad is never filled.",
     DOCUMENTATION,
     check,
+    proven_after=ONCE,
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from gradaudit.rules.case import Case
-from gradaudit.rules.rule import CLEARING, Link, Rule, Verdict
+from gradaudit.rules.rule import CLEARING, SEVERAL, Link, Rule, Verdict
 from gradaudit.rules.words import does, several
 
 DOCUMENTATION = """
@@ -118,4 +118,5 @@ RULE = Rule(
     "A gradient is added to after it was applied, again and again.",
     DOCUMENTATION,
     check,
+    proven_after=SEVERAL,
 )

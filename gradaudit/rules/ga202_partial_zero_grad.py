@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from gradaudit.model.sites import Site
 from gradaudit.rules.case import Case
 from gradaudit.rules.ga201_missing_zero_grad import stale_leaves
-from gradaudit.rules.rule import CLEARING, Link, Rule, Verdict
+from gradaudit.rules.rule import CLEARING, MANY, Link, Rule, Verdict
 from gradaudit.rules.words import does, several
 
 DOCUMENTATION = """
@@ -97,4 +97,5 @@ RULE = Rule(
     "Some parameters of a loop are cleared, others are added to after they were applied.",
     DOCUMENTATION,
     check,
+    proven_after=MANY,
 )

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from gradaudit.ledger.tally import SiteTally
 from gradaudit.rules.case import Case
-from gradaudit.rules.rule import CLEARING, Link, Rule, Verdict
+from gradaudit.rules.rule import CLEARING, MANY, Link, Rule, Verdict
 from gradaudit.rules.words import does, several
 
 DOCUMENTATION = """
@@ -82,4 +82,5 @@ RULE = Rule(
     "A gradient is cleared between backward and step, so the step applies nothing.",
     DOCUMENTATION,
     check,
+    proven_after=MANY,
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from gradaudit.rules.case import Case
-from gradaudit.rules.rule import CLEARING, Link, Rule, Verdict
+from gradaudit.rules.rule import CLEARING, MANY, Link, Rule, Verdict
 from gradaudit.rules.words import does, several
 
 DOCUMENTATION = """
@@ -98,4 +98,5 @@ RULE = Rule(
     "A gradient is cleared inside its own accumulation window.",
     DOCUMENTATION,
     check,
+    proven_after=MANY,
 )

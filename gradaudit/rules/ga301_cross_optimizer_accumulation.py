@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from gradaudit.rules.case import Case
 from gradaudit.rules.provenance import chain, mixtures, root_of
-from gradaudit.rules.rule import ACCUMULATION, Link, Rule, Verdict
+from gradaudit.rules.rule import ACCUMULATION, SEVERAL, Link, Rule, Verdict
 from gradaudit.rules.words import does, several
 
 DOCUMENTATION = """
@@ -76,4 +76,5 @@ RULE = Rule(
     "When applied, it holds what another optimizer's backward left behind.",
     DOCUMENTATION,
     check,
+    proven_after=SEVERAL,
 )

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from gradaudit.rules.case import Case
 from gradaudit.rules.provenance import chain, mixtures, root_of
-from gradaudit.rules.rule import ACCUMULATION, Rule, Verdict
+from gradaudit.rules.rule import ACCUMULATION, SEVERAL, Rule, Verdict
 from gradaudit.rules.words import several
 
 DOCUMENTATION = """
@@ -66,4 +66,5 @@ RULE = Rule(
     "When applied, it holds what a backward of an evaluation left behind.",
     DOCUMENTATION,
     check,
+    proven_after=SEVERAL,
 )

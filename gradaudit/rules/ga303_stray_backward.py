@@ -8,7 +8,7 @@ from gradaudit.ledger.stock import Mixture
 from gradaudit.ledger.tally import Tally
 from gradaudit.rules.case import Case
 from gradaudit.rules.provenance import chain, mixtures, root_of
-from gradaudit.rules.rule import ACCUMULATION, Rule, Verdict
+from gradaudit.rules.rule import ACCUMULATION, SEVERAL, Rule, Verdict
 from gradaudit.rules.words import several
 
 DOCUMENTATION = """
@@ -103,4 +103,5 @@ RULE = Rule(
     "When applied, it holds the contributions of a second backward beside the training one.",
     DOCUMENTATION,
     check,
+    proven_after=SEVERAL,
 )

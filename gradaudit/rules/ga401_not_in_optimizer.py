@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from gradaudit.model.sites import Site
 from gradaudit.rules.case import Case
-from gradaudit.rules.rule import OPTIMIZER, Link, Rule, Verdict
+from gradaudit.rules.rule import MANY, OPTIMIZER, Link, Rule, Verdict
 from gradaudit.rules.words import does, several
 
 DOCUMENTATION = """
@@ -139,4 +139,5 @@ RULE = Rule(
     "It receives gradients and no optimizer ever steps it.",
     DOCUMENTATION,
     check,
+    proven_after=MANY,
 )

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from gradaudit.model.sites import Site
 from gradaudit.rules.case import Case, created_stack
-from gradaudit.rules.rule import OPTIMIZER, Link, Rule, Verdict
+from gradaudit.rules.rule import MANY, OPTIMIZER, Link, Rule, Verdict
 from gradaudit.rules.words import does, several
 
 DOCUMENTATION = """
@@ -99,4 +99,5 @@ RULE = Rule(
     "Its optimizer holds a tensor that the model no longer uses.",
     DOCUMENTATION,
     check,
+    proven_after=MANY,
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from gradaudit.rules.case import Case
-from gradaudit.rules.rule import OPTIMIZER, Link, Rule, Verdict
+from gradaudit.rules.rule import MANY, OPTIMIZER, Link, Rule, Verdict
 from gradaudit.rules.words import does, several
 
 DOCUMENTATION = """
@@ -69,4 +69,5 @@ RULE = Rule(
     "It is clipped after it was applied.",
     DOCUMENTATION,
     check,
+    proven_after=MANY,
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from gradaudit.rules.case import Case
-from gradaudit.rules.rule import OPTIMIZER, Link, Rule, Verdict
+from gradaudit.rules.rule import OPTIMIZER, SEVERAL, Link, Rule, Verdict
 from gradaudit.rules.words import does, several
 
 DOCUMENTATION = """
@@ -67,4 +67,5 @@ RULE = Rule(
     "It is clipped while still scaled by a GradScaler.",
     DOCUMENTATION,
     check,
+    proven_after=SEVERAL,
 )

@@ -8,7 +8,7 @@ from gradaudit.model.events import NonfiniteMade
 from gradaudit.model.sites import Site
 from gradaudit.rules.case import Case
 from gradaudit.rules.cuts import spoken
-from gradaudit.rules.rule import VALUES, Link, Rule, Verdict
+from gradaudit.rules.rule import ONCE, VALUES, Link, Rule, Verdict
 from gradaudit.rules.words import several
 
 DOCUMENTATION = """
@@ -150,4 +150,5 @@ RULE = Rule(
     "A gradient with NaN or Inf was applied.",
     DOCUMENTATION,
     check,
+    proven_after=ONCE,
 )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from gradaudit.model.findings import SEVERITIES, Finding, Related
 from gradaudit.model.sites import Location
@@ -19,15 +19,37 @@ def judge(case: Case) -> tuple[Finding, ...]:
     Rules are asked from cause to consequence: what a verdict explains is claimed, and rules that
     look for the cause of the same thing pass over it.
     """
+    return _ordered(_finding(case, rule, verdict) for rule, verdict in _verdicts(case))
+
+
+def proven(case: Case) -> tuple[Finding, ...]:
+    """The findings of a run under way that hold whatever is yet to come.
+
+    It is judged as if it had ended here: what a rule of the end would explain is left to it.
+    """
+    return _ordered(
+        _finding(case, rule, verdict) for rule, verdict in _verdicts(case) if _stands(rule, verdict)
+    )
+
+
+def _verdicts(case: Case) -> Iterator[tuple[Rule, Verdict]]:
     if case.recording.broken:
-        return ()  # the gap says so
-    findings = []
+        return  # the gap says so
     for rule in ASKED:
         for verdict in rule.check(case):
             case.claimed |= verdict.leaves | verdict.explains
-            findings.append(_finding(case, rule, verdict))
-    findings.sort(key=lambda finding: (SEVERITIES.index(finding.severity), finding.rule))
-    return tuple(findings)
+            yield rule, verdict
+
+
+def _ordered(findings: Iterable[Finding]) -> tuple[Finding, ...]:
+    return tuple(sorted(findings, key=lambda each: (SEVERITIES.index(each.severity), each.rule)))
+
+
+def _stands(rule: Rule, verdict: Verdict) -> bool:
+    """Whether it was seen often enough; a verdict milder than its rule is a doubt, and waits."""
+    often = 0 if verdict.span is None else verdict.span.count
+    usual = verdict.severity in (None, rule.severity)
+    return usual and rule.proven_after is not None and often >= rule.proven_after
 
 
 def _finding(case: Case, rule: Rule, verdict: Verdict) -> Finding:

@@ -46,9 +46,18 @@ class Verdict:
         return None if self.site is None else self.site.location
 
 
+#: How often something must have been seen for its rule to be believed before the run is over: what
+#: is so by its nature, what is only ever counted up, and what later events could outweigh.
+ONCE, SEVERAL, MANY = 1, 3, 12
+
+
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """A rule; ``severity`` is its usual one, a verdict may be milder."""
+    """A rule; ``severity`` is its usual one, a verdict may be milder.
+
+    ``proven_after`` is in how many iterations a verdict must have been seen for later events not to
+    take it back; None where they always could, and only the end of the run proves it.
+    """
 
     code: str
     name: str
@@ -57,6 +66,7 @@ class Rule:
     summary: str
     documentation: str
     check: Callable[[Case], Iterable[Verdict]]
+    proven_after: int | None = None
 
 
 ARRIVAL = "the gradient never arrives"

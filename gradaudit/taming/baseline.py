@@ -23,11 +23,18 @@ class Baseline:
     """The fingerprints of the known findings, as often as there were such; `path` is for telling.
 
     With ``everything`` whatever is found is known: the file is about to be written anew.
+    ``places`` are the rules and files of the known ones.
     """
 
     path: str
     known: tuple[str, ...] = ()
     everything: bool = False
+    places: frozenset[tuple[str, str]] = frozenset()
+
+    def may_know(self, finding: Finding) -> bool:
+        """Whether a finding that is not complete yet may turn out to be a known one."""
+        path = "" if finding.location is None else finding.location.path
+        return self.everything or (finding.rule, path) in self.places
 
 
 def read_baseline(path: str) -> Baseline:
@@ -43,7 +50,11 @@ def read_baseline(path: str) -> Baseline:
         raise BaselineError(
             f"{path!r} is no baseline: make one with 'gradaudit run --write-baseline {path}'."
         )
-    return Baseline(path, tuple(finding["fingerprint"] for finding in findings))
+    return Baseline(
+        path,
+        tuple(finding["fingerprint"] for finding in findings),
+        places=frozenset(map(_place, findings)),
+    )
 
 
 def dump_baseline(report: Report) -> str:
@@ -70,6 +81,13 @@ def split(baseline: Baseline, findings: tuple[Finding, ...]) -> tuple[list[Findi
 
 def _is_known(finding: object) -> bool:
     return isinstance(finding, dict) and isinstance(finding.get("fingerprint"), str)
+
+
+def _place(finding: dict[str, Any]) -> tuple[str, str]:
+    """Read the rule and the file of a known finding, as a baseline or a report has them."""
+    location = finding.get("location")
+    path = location.get("path") if isinstance(location, dict) else finding.get("path")
+    return str(finding.get("rule")), str(path or "")
 
 
 def _entry(finding: Finding) -> dict[str, Any]:

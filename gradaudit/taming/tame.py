@@ -6,7 +6,7 @@ Nothing is lost on the way: what does not count is kept beside the findings, wit
 from __future__ import annotations
 
 import os.path
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
 from gradaudit.model.findings import SEVERITIES, Decider, Finding, Suppressed
@@ -27,7 +27,7 @@ class Decisions:
 
 def tame(report: Report, decisions: Decisions) -> Report:
     """Suppress what was decided to be suppressed; grade, count and order the rest anew."""
-    tamer = _Tamer(report, decisions)
+    tamer = _Tamer(report.run.cwd, decisions)
     findings = tuple(filter(tamer.counts, map(tamer.graded, report.findings)))
     if decisions.baseline is not None:
         known, new = split(decisions.baseline, findings)
@@ -46,11 +46,25 @@ def tame(report: Report, decisions: Decisions) -> Report:
     )
 
 
+def certain(findings: Iterable[Finding], decisions: Decisions, cwd: str) -> tuple[Finding, ...]:
+    """Keep the findings of a run under way that will count at its end, graded as then.
+
+    Which parameters they are about may not be known in full, and with that their fingerprints.
+    """
+    tamer = _Tamer(cwd, decisions)
+    baseline = decisions.baseline
+    return tuple(
+        finding
+        for finding in filter(tamer.counts, map(tamer.graded, findings))
+        if baseline is None or not baseline.may_know(finding)
+    )
+
+
 class _Tamer:
     """Asks every decision about every finding, and remembers which of them were of use."""
 
-    def __init__(self, report: Report, decisions: Decisions) -> None:
-        self._cwd = report.run.cwd
+    def __init__(self, cwd: str, decisions: Decisions) -> None:
+        self._cwd = cwd
         self._settings = decisions.settings
         self._comments = decisions.comments
         self._severity = dict(decisions.settings.severity)

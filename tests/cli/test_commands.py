@@ -49,12 +49,13 @@ def gradaudit(
         ("run -q -m -- a -m", RunRequest("a", module=True, args=("-m",), quiet=True)),
         ("run -- -x.py --", RunRequest("-x.py", args=("--",))),
         (
-            "run --json r --max-iterations 3 --max-seconds .5 --fail-on note --quiet t.py",
+            "run --json r --max-iterations 3 --max-seconds .5 --fail-on note --fail-fast -q t.py",
             RunRequest(
                 "t.py",
                 documents=(Document("json", "r"),),
                 limits=Limits(3, 0.5),
                 fail_on="note",
+                fail_fast=True,
                 quiet=True,
             ),
         ),

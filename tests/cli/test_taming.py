@@ -33,11 +33,12 @@ def refusal(line: str, capsys) -> str:
 def test_the_file_says_what_the_command_line_leaves_open(here):
     (here / "gradaudit.toml").write_text(
         'json = "r.json"\nfail-on = "note"\nmax-iterations = 7\nmax-seconds = 1.5\nquiet = true\n'
-        'github = true\nselect = "GA102,GA201"\nignore = ["missing-zero-grad"]\n'
+        'github = true\nselect = "GA102,GA201"\nignore = ["missing-zero-grad"]\nfail-fast = true\n'
     )
     asked = parse(["run", "train.py"])
     assert asked.documents == (Document("json", "r.json"),)
     assert (asked.fail_on, asked.quiet, asked.github) == ("note", True, True)
+    assert asked.fail_fast
     assert (asked.limits.max_iterations, asked.limits.max_seconds) == (7, 1.5)
     assert asked.decisions.settings.select == ("GA102", "GA201")
     assert asked.decisions.settings.ignore == ("GA201",)
@@ -46,12 +47,14 @@ def test_the_file_says_what_the_command_line_leaves_open(here):
 def test_the_command_line_wins(here):
     (here / "gradaudit.toml").write_text(
         'json = "r.json"\nfail-on = "note"\nmax-iterations = 7\nquiet = true\ngithub = true\n'
-        'select = ["GA102"]\n'
+        'select = ["GA102"]\nfail-fast = true\n'
     )
     line = "run --json s.json --fail-on error --max-iterations 9 --no-quiet --no-github"
+    line += " --no-fail-fast"
     asked = parse([*line.split(), "--select", "GA201", "--select", "GA401", "train.py"])
     assert asked.documents == (Document("json", "s.json"),)
     assert (asked.fail_on, asked.quiet, asked.github) == ("error", False, False)
+    assert not asked.fail_fast
     assert asked.limits.max_iterations == 9
     assert asked.decisions.settings.select == ("GA201", "GA401")
 

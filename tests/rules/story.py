@@ -11,7 +11,7 @@ from gradaudit.model import events as ev
 from gradaudit.model.findings import Finding
 from gradaudit.model.sites import Location, Site
 from gradaudit.rules.case import Case
-from gradaudit.rules.judge import judge
+from gradaudit.rules.judge import judge, proven
 
 
 @cache
@@ -101,6 +101,9 @@ class Story:
     def update(self, *names: str) -> None:
         self.ledger.feed(ev.Updated(at("w -= w.grad"), self.of(*names)))
 
+    def clip(self, *names: str) -> None:
+        self.ledger.feed(ev.Rescaled(at("clip_grad_norm_(w)"), self.of(*names), clipped=True))
+
     def read(self, *names: str) -> None:
         self.ledger.feed(ev.GradRead(at("print(w.grad)"), self.of(*names)))
 
@@ -165,6 +168,10 @@ class Story:
 
     def recording(self) -> Recording:
         self.ledger.close()
+        return self.under_way()
+
+    def under_way(self) -> Recording:
+        """What was seen until now; the story may go on."""
         return Recording(
             self.ledger,
             self._facts,
@@ -176,6 +183,10 @@ class Story:
             (),
             0.0,
         )
+
+    def proven(self) -> tuple[Finding, ...]:
+        """What a look in mid-run finds."""
+        return proven(Case(self.under_way()))
 
     def findings(self) -> tuple[Finding, ...]:
         return judge(Case(self.recording()))

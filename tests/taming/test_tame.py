@@ -10,7 +10,7 @@ from gradaudit.model.report import Report, Summary
 from gradaudit.taming.baseline import Baseline
 from gradaudit.taming.comments import Comment
 from gradaudit.taming.settings import Ignore, Settings
-from gradaudit.taming.tame import Decisions, tame
+from gradaudit.taming.tame import Decisions, certain, tame
 
 CUT = replace(finding(location=at(42), parameters=("net.a.w", "net.b.w")), fingerprint="cut")
 STALE = replace(
@@ -147,3 +147,21 @@ def test_of_several_decisions_all_were_of_use():
     report_ = tamed(comments=[comment], parameters=(ignore,), ignore=("GA201",))
     assert aside(report_) == [(STALE, "setting", "ignored in gradaudit.toml")]
     assert report_.unused_ignores == ()
+
+
+def test_of_a_run_under_way_only_what_will_count_at_its_end_is_certain():
+    both, cwd = (CUT, STALE), BOTH.run.cwd
+    assert certain(both, Decisions(Settings()), cwd) == both
+    comment = Comment("train.py", 45, ("GA201",), "")
+    assert certain(both, Decisions(Settings(), (comment,)), cwd) == (CUT,)
+    graded = Decisions(Settings(ignore=("GA201",), severity=(("GA102", "note"),)))
+    assert certain(both, graded, cwd) == (replace(CUT, severity="note"),)
+
+
+def test_a_known_finding_may_not_be_complete_yet_and_then_has_another_fingerprint():
+    unlike = replace(CUT, fingerprint="of fewer parameters")
+    base = Baseline("base.json", ("cut",), places=frozenset({("GA102", "train.py")}))
+    new = (unlike, STALE, replace(unlike, location=at(42, path="other.py")))
+    assert certain(new, Decisions(Settings(), baseline=base), BOTH.run.cwd) == new[1:]
+    everything = Baseline("base.json", everything=True)
+    assert certain(new, Decisions(Settings(), baseline=everything), BOTH.run.cwd) == ()

@@ -26,10 +26,10 @@ class FailOn(str, Enum):
     never = "never"
 
 
-def _positive(seconds: float | None) -> float | None:
-    if seconds is not None and not seconds > 0:
-        raise typer.BadParameter(f"{seconds:g} is not in the range x>0.")
-    return seconds
+def _positive(number: float | None) -> float | None:
+    if number is not None and not number > 0:
+        raise typer.BadParameter(f"{number:g} is not in the range x>0.")
+    return number
 
 
 class RunCommand(TyperCommand):
@@ -96,6 +96,14 @@ def run(
         float | None,
         typer.Option(metavar="S", callback=_positive, help="Stop the training after S seconds."),
     ] = None,
+    overhead_budget: Annotated[
+        float,
+        typer.Option(
+            metavar="PERCENT",
+            callback=_positive,
+            help="Sample values only as far as the audit stays below this share of the run's time.",
+        ),
+    ] = 3.0,
     fail_on: Annotated[
         FailOn, typer.Option(help="Exit with 1 on findings as severe as this, or more.")
     ] = FailOn.error,
@@ -152,7 +160,7 @@ def run(
             baseline=write_baseline,
             github=github,
         ),
-        limits=Limits(max_iterations, max_seconds),
+        limits=Limits(max_iterations, max_seconds, overhead_budget / 100),
         fail_on=fail_on.value,
         fail_fast=fail_fast,
         quiet=quiet,

@@ -13,7 +13,7 @@ from gradaudit.ledger.linear import repeat
 from gradaudit.ledger.records import BackwardRecord, ClearingRecord, OptimizerRecord, Used
 from gradaudit.ledger.rhythm import Rhythm
 from gradaudit.ledger.stock import Entry, Mixture
-from gradaudit.ledger.values import NO_VALUES, Values
+from gradaudit.ledger.values import NO_VALUES, Strides, Values
 from gradaudit.model import events as ev
 from gradaudit.model.events import Event, Members
 from gradaudit.model.sites import Site
@@ -46,6 +46,8 @@ class Ledger:
         self.cohorts = Cohorts()
         self.evidence: dict[int, Evidence] = {}
         self.optimizers: dict[int, OptimizerRecord] = {}
+        #: the iterations of which values are known
+        self.sampled = Strides()
         self._values: dict[int, Values] = {}
         self._spoilt: set[int] = set()
         self.backwards: dict[Site, BackwardRecord] = {}
@@ -445,6 +447,7 @@ class Ledger:
         return known
 
     def _sampled(self, event: ev.Sampled) -> None:
+        self.sampled.add(event.iteration)
         for leaf, norm in zip(event.leaves, event.norms, strict=True):
             self._values_of(leaf).sample(
                 event.iteration, norm, zero=leaf in event.zero, nonfinite=leaf in event.nonfinite

@@ -50,6 +50,34 @@ class Norms:
         return zip(self._iterations, self._norms, strict=True)
 
 
+class Strides:
+    """Iterations in order, those in even steps written as one: ``[first, last, step]``."""
+
+    __slots__ = ("_runs",)
+
+    def __init__(self) -> None:
+        self._runs: list[list[int]] = []
+
+    def add(self, iteration: int) -> None:
+        """One more; one that is known already, or comes too late, is none."""
+        if not self._runs:
+            self._runs.append([iteration, iteration, 1])
+            return
+        run = self._runs[-1]
+        first, last, step = run
+        if iteration <= last:
+            return
+        if first == last:
+            run[1:] = iteration, iteration - last
+        elif iteration - last == step:
+            run[1] = iteration
+        else:
+            self._runs.append([iteration, iteration, 1])
+
+    def __iter__(self) -> Iterator[tuple[int, int, int]]:
+        return ((first, last, step) for first, last, step in self._runs)
+
+
 class Values:
     """What is known of the values of one leaf's gradients.
 

@@ -90,11 +90,25 @@ class Gap:
 
 
 @dataclass(frozen=True, slots=True)
+class Stride:
+    """Every ``step``-th iteration from ``first`` to ``last``."""
+
+    first: int
+    last: int
+    step: int
+
+
+@dataclass(frozen=True, slots=True)
 class Coverage:
-    """What was observed closely, and what was not at all."""
+    """What was observed closely, and what was not at all.
+
+    ``sampled`` are the iterations in which the values of gradients were looked at, and not only
+    their states.
+    """
 
     probed_iterations: int
     gaps: tuple[Gap, ...]
+    sampled: tuple[Stride, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

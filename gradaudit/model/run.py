@@ -9,10 +9,14 @@ from gradaudit.model.report import ExceptionInfo, Outcome
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """When to stop the training: after so many iterations, or seconds, whichever comes first."""
+    """When to stop the training: after so many iterations, or seconds, whichever comes first.
+
+    ``overhead`` is the share of the run's time that the audit should not exceed behind the probe.
+    """
 
     max_iterations: int | None = None
     max_seconds: float | None = None
+    overhead: float = 0.03
 
 
 @dataclass(frozen=True, slots=True)

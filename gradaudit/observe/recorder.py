@@ -31,7 +31,7 @@ from gradaudit.observe.modules import replaced, watch_registrations
 from gradaudit.observe.optimizers import Optimizers, Steps, watch_optimizers
 from gradaudit.observe.patches import Patches
 from gradaudit.observe.probe import Probe
-from gradaudit.observe.sampling import Sampler
+from gradaudit.observe.sampling import Pace, Sampler
 from gradaudit.observe.sites import SiteBook, UserCode
 from gradaudit.observe.source import SourceBook
 from gradaudit.observe.watch import Watch
@@ -101,13 +101,14 @@ class Recorder:
             self._watch, self._sites, self._probe, self._optimizers, self._book
         )
         self._under_way: UnderWay | None = None
-        self._sampler = Sampler(self._watch.leaves, self._watch.tell)
+        #: what the audit has cost until now, but for the function mode and the tracer
+        self.seconds = 0.0
+        pace = Pace(limits.overhead, lambda: self.seconds)
+        self._sampler = Sampler(self._watch.leaves, self._watch.tell, pace)
         self._patches = Patches()
         self._hooks: list[RemovableHandle | Steps] = []
         self._gaps: dict[str, str] = {}
         self._guards: dict[str, _Inside] = {}
-        #: what the audit has cost until now, but for the function mode and the tracer
-        self.seconds = 0.0
         self._thread: int | None = None
         self._began = monotonic()
         self._recording: Recording | None = None

@@ -17,8 +17,9 @@ from gradaudit.model.events import Members, Sampled
 from gradaudit.observe.leaves import Leaves, strong
 from gradaudit.observe.magnitude import Fetched, largest, measurable, undisturbed
 
-#: The share of the run's time that samples may take behind the probe.
-_BUDGET = 0.01
+#: The largest and the smallest share of the run's time that samples may take behind the probe,
+#: whatever else of the audit's budget is used up.
+_MOST, _LEAST = 0.01, 0.001
 
 #: The longest stretch between two samples, in iterations, unless the budget asks for a longer one.
 _STRETCH = 32
@@ -28,13 +29,19 @@ _UNDER_WAY = 8
 
 
 class Pace:
-    """In which iterations samples are taken."""
+    """In which iterations samples are taken: the governor of what the audit costs.
 
-    def __init__(self) -> None:
+    States are seen in every iteration, whatever that costs; ``spent`` tells the seconds.  Samples
+    get what that leaves of ``budget``, a share of the run's time behind the probe.
+    """
+
+    def __init__(self, budget: float, spent: Callable[[], float]) -> None:
+        self._budget = budget
+        self._spent = spent
         self._current = -1
         self._next = 0
         self._stretch = 1
-        self._since = (0, monotonic())
+        self._since = (0, monotonic(), spent())
         self._cost = 0.0
 
     def due(self, iteration: int, *, probing: bool) -> bool:
@@ -45,7 +52,8 @@ class Pace:
             return False
         self._current = iteration
         if probing:
-            self._stretch, self._since, self._cost = 1, (iteration, monotonic()), 0.0
+            self._stretch, self._cost = 1, 0.0
+            self._since = (iteration, monotonic(), self._spent())
             self._next = iteration + 1
         else:
             self._next = iteration + self._ahead(iteration)
@@ -57,14 +65,16 @@ class Pace:
 
     def _ahead(self, iteration: int) -> int:
         """Iterations until the next sample: 1, 2, 4, 8 …; more where samples are dear."""
-        since, then = self._since
-        now = monotonic()
+        since, then, before = self._since
+        now, spent = monotonic(), self._spent()
         passed, elapsed = iteration - since, now - then
-        self._since = (iteration, now)
+        self._since = (iteration, now, spent)
         self._stretch = min(2 * self._stretch, _STRETCH)
         needed = 0.0
         if passed > 0 and elapsed > 0:
-            needed = self._cost / _BUDGET / (elapsed / passed)
+            watching = max(spent - before - self._cost, 0.0) / elapsed
+            share = max(_LEAST, min(_MOST, self._budget - watching))
+            needed = self._cost / share / (elapsed / passed)
         self._cost = 0.0
         return max(self._stretch, int(needed))
 
@@ -95,11 +105,11 @@ class _Sample:
 class Sampler:
     """Takes samples and tells of them."""
 
-    def __init__(self, leaves: Leaves, tell: Callable[[Sampled], None]) -> None:
+    def __init__(self, leaves: Leaves, tell: Callable[[Sampled], None], pace: Pace) -> None:
         self._leaves = leaves
         self._tell = tell
         self._waiting: list[_Sample] = []
-        self.pace = Pace()
+        self.pace = pace
 
     @property
     def waiting(self) -> bool:

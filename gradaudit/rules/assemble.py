@@ -15,12 +15,16 @@ from gradaudit.model.report import (
     ParameterInfo,
     Report,
     Run,
+    Stride,
     Summary,
     Tool,
 )
 from gradaudit.model.run import RunFacts
 from gradaudit.rules.case import Case
 from gradaudit.rules.judge import judge
+
+#: How many sampled norms a report holds at most, and of each parameter at least.
+_ALL_NORMS, _FEWEST_NORMS = 50_000, 10
 
 
 def assemble(recording: Recording | None, facts: RunFacts) -> Report:
@@ -85,11 +89,13 @@ def _run(facts: RunFacts, recording: Recording | None) -> Run:
 def _coverage(recording: Recording | None) -> Coverage:
     if recording is None:
         return Coverage(0, (Gap("everything", "the script never imported torch"),))
-    return Coverage(recording.probed_iterations, recording.gaps)
+    sampled = tuple(Stride(*run) for run in recording.ledger.sampled)
+    return Coverage(recording.probed_iterations, recording.gaps, sampled)
 
 
 def _parameters(case: Case) -> tuple[ParameterInfo, ...]:
     names = {number: facts.name for number, facts in case.recording.optimizers.items()}
+    kept = max(_FEWEST_NORMS, _ALL_NORMS // max(len(case.recording.leaves), 1))
     owners: dict[int, list[str]] = {}
     for number, record in case.ledger.optimizers.items():
         for leaf in record.members:
@@ -105,10 +111,15 @@ def _parameters(case: Case) -> tuple[ParameterInfo, ...]:
             is_leaf=True,
             optimizers=tuple(owners.get(leaf, ())),
             timeline=tuple(case.life(leaf).timeline),
-            grad_norm=tuple(case.ledger.values(leaf).norms),
+            grad_norm=_thinned(tuple(case.ledger.values(leaf).norms), kept),
         )
         for leaf, facts in case.recording.leaves.items()
     )
+
+
+def _thinned(norms: tuple[tuple[int, float], ...], kept: int) -> tuple[tuple[int, float], ...]:
+    """Evenly, to no more than so many."""
+    return norms[:: -(-len(norms) // kept)] if norms else ()
 
 
 def _optimizers(case: Case) -> tuple[OptimizerInfo, ...]:

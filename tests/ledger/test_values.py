@@ -5,8 +5,10 @@ from __future__ import annotations
 from itertools import pairwise
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from gradaudit.ledger.values import NORMS, Norms, Values
+from gradaudit.ledger.values import NORMS, Norms, Strides, Values
 
 
 @pytest.mark.parametrize("count", [1, NORMS, NORMS + 1, 2 * NORMS, 10_000])
@@ -27,3 +29,30 @@ def test_what_is_no_number_is_counted_and_not_drawn():
     values.sample(1, 2.0, zero=False, nonfinite=False)
     assert list(values.norms) == [(1, 2.0)]
     assert (values.sampled.count, values.nonfinite.count, values.zero.count) == (2, 1, 0)
+
+
+def runs(*iterations: int) -> list[tuple[int, int, int]]:
+    strides = Strides()
+    for iteration in iterations:
+        strides.add(iteration)
+    return list(strides)
+
+
+def test_even_strides_are_one():
+    assert runs() == []
+    assert runs(5) == [(5, 5, 1)]
+    assert runs(0, 1, 2, 3) == [(0, 3, 1)]
+    assert runs(0, 1, 2, 4, 8, 12, 16) == [(0, 2, 1), (4, 16, 4)]
+    assert runs(*range(0, 3200, 32)) == [(0, 3168, 32)]
+
+
+@given(st.sets(st.integers(0, 300)))
+def test_strides_hold_every_iteration_once(iterations: set[int]):
+    told = [
+        i for first, last, step in runs(*sorted(iterations)) for i in range(first, last + 1, step)
+    ]
+    assert told == sorted(iterations)
+
+
+def test_an_iteration_that_is_known_or_late_is_left_out():
+    assert runs(3, 3, 4, 2) == [(3, 4, 1)]

@@ -10,13 +10,17 @@ from gradaudit.observe.leaves import Leaves
 from gradaudit.observe.sampling import Pace, Sampler
 
 
+def pace() -> Pace:
+    return Pace(0.03, lambda: 0.0)
+
+
 class Sampling:
     def __init__(self, *tensors: torch.Tensor) -> None:
         self.told: list[Sampled] = []
         self.tensors = tensors
         self.leaves = Leaves(lambda _: None)
         self.numbers = [self.leaves.learn(tensor).number for tensor in tensors]
-        self.sampler = Sampler(self.leaves, self.told.append)
+        self.sampler = Sampler(self.leaves, self.told.append, pace())
 
     def take(self) -> dict[int, tuple[float, bool, bool]]:
         """(norm, zero, nonfinite) of each leaf sampled."""
@@ -87,27 +91,38 @@ def taken(pace: Pace, iterations: range, *, probing: bool = False) -> list[int]:
 def test_every_probed_iteration_and_then_ever_fewer(monkeypatch):
     now = iter(range(10**6))
     monkeypatch.setattr("gradaudit.observe.sampling.monotonic", lambda: next(now))
-    pace = Pace()
-    assert taken(pace, range(4), probing=True) == [0, 1, 2, 3]
-    assert taken(pace, range(4, 150)) == [4, 6, 10, 18, 34, 66, 98, 130]
+    free = pace()
+    assert taken(free, range(4), probing=True) == [0, 1, 2, 3]
+    assert taken(free, range(4, 150)) == [4, 6, 10, 18, 34, 66, 98, 130]
 
 
 def test_every_step_of_a_sampled_iteration_is_sampled():
-    pace = Pace()
-    assert pace.due(0, probing=False)
-    assert pace.due(0, probing=False)
-    assert not pace.due(1, probing=False)
+    free = pace()
+    assert free.due(0, probing=False)
+    assert free.due(0, probing=False)
+    assert not free.due(1, probing=False)
 
 
-def test_dear_samples_are_rare(monkeypatch):
-    clock = [0.0]
+@pytest.mark.parametrize(
+    ("budget", "watching", "apart"),
+    [
+        (0.03, 0.0, 500),  # 1 %: samples never get more
+        (0.03, 0.025, 1000),  # what watching leaves of the budget: 0.5 %
+        (0.03, 0.5, 5000),  # nothing is left: 0.1 % all the same
+        (0.002, 0.0, 2500),
+    ],
+)
+def test_samples_get_what_the_budget_leaves_them(monkeypatch, budget, watching, apart):
+    clock, spent = [0.0], [0.0]
     monkeypatch.setattr("gradaudit.observe.sampling.monotonic", lambda: clock[0])
-    pace = Pace()
+    governed = Pace(budget, lambda: spent[0])
     found = []
-    for iteration in range(4000):
+    for iteration in range(20_000):
         clock[0] += 0.1
-        if pace.due(iteration, probing=False):
+        spent[0] += 0.1 * watching
+        if governed.due(iteration, probing=False):
             found.append(iteration)
-            pace.cost(0.5)  # five iterations: one in five hundred is allowed
-    assert len(found) < 14
-    assert abs(found[-1] - found[-2] - 500) <= 1
+            governed.cost(0.5)  # five iterations
+            spent[0] += 0.5
+    assert len(found) < 20_000 / apart + 8
+    assert abs(found[-1] - found[-2] - apart) <= 2

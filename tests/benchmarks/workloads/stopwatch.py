@@ -1,7 +1,8 @@
 """Times a training step from inside the script, so that nothing around the loop is counted.
 
-Called as ``workload.py WARM_UP TIMED``; prints one line of JSON: milliseconds per iteration, by
-the clock on the wall and of the processor (which other processes hardly disturb).
+Called as ``workload.py WARM_UP TIMED``; prints one line of JSON: milliseconds per iteration by the
+clock on the wall and of the processor (which other processes hardly disturb), medians over the
+timed ones; the first three together; and the seconds of all of them.
 """
 
 import json
@@ -28,7 +29,8 @@ def measure(step):
         computed.append((time.process_time() - processor) * 1000)
     result = {
         "first": sum(spent[:FIRST]),
-        "median": statistics.median(spent[warm_up:]),
+        "wall": statistics.median(spent[warm_up:]),
         "processor": statistics.median(computed[warm_up:]),
+        "total": sum(computed) / 1000,
     }
     print(json.dumps(result))

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
-from gradaudit.model.findings import Severity
 from gradaudit.model.run import Limits
 from gradaudit.render.checkout import Checkout
 from gradaudit.render.documents import Document
+from gradaudit.taming.threshold import FailOn
 
 if TYPE_CHECKING:
     from gradaudit.taming.tame import Decisions
-
-#: The quietest severity that makes ``run`` exit with 1.
-FailOn = Severity | Literal["never"]
 
 _UNLIMITED, _NOWHERE = Limits(), Checkout()
 

@@ -21,15 +21,15 @@ from gradaudit.launch.exits import report_before_exit
 from gradaudit.launch.installed import require_torch
 from gradaudit.launch.interpreter import end_program
 from gradaudit.launch.output import ReportFile, private_stderr, report_files
-from gradaudit.launch.request import FailOn, RequestError, RunRequest
+from gradaudit.launch.request import RequestError, RunRequest
 from gradaudit.launch.signals import DeadlySignals, die
 from gradaudit.launch.surroundings import Surroundings
 from gradaudit.launch.target import Target, target_of
 from gradaudit.launch.watch import Watch
-from gradaudit.model.findings import SEVERITIES
 from gradaudit.model.report import Report
 from gradaudit.model.run import RunFacts
 from gradaudit.render.documents import Document
+from gradaudit.taming.threshold import reaching
 
 if TYPE_CHECKING:
     from gradaudit.ledger.recording import Recording
@@ -148,7 +148,7 @@ class _Session:
         if recorder is not None:
             report = self._tame(self._judge(recorder.finish(), ending))
             saved = self._save(report)
-            found = _reaches(report, self._request.fail_on)
+            found = reaching(report, self._request.fail_on)
             if found or not self._request.quiet:
                 self._show(report)
             self._annotate(report)
@@ -226,14 +226,6 @@ class _Session:
         )
         if os.environ.get("GRADAUDIT_DEBUG"):
             traceback.print_exception(type(error), error, error.__traceback__, file=self._stderr)
-
-
-def _reaches(report: Report, fail_on: FailOn) -> bool:
-    """Whether a finding is at least as loud as the severity that was named."""
-    if fail_on == "never":
-        return False
-    loud = SEVERITIES[: SEVERITIES.index(fail_on) + 1]
-    return any(finding.severity in loud for finding in report.findings)
 
 
 def _die_interrupted() -> NoReturn:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os.path
 import tokenize
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from gradaudit.model.report import Report
 from gradaudit.taming.comments import Comment, comments_in
@@ -12,10 +12,16 @@ from gradaudit.taming.comments import Comment, comments_in
 
 def comments_about(report: Report) -> tuple[Comment, ...]:
     """Find the comments in every file in which something happened, each file read once."""
-    paths = dict.fromkeys(_paths(report))
     return tuple(
-        comment for path in paths for comment in comments_in(path, _text(report.run.cwd, path))
+        comment
+        for path in paths_of(report)
+        for comment in comments_in(path, _text(report.run.cwd, path))
     )
+
+
+def paths_of(report: Report) -> Iterable[str]:
+    """List the files in which something happened, each once."""
+    return dict.fromkeys(_paths(report))
 
 
 def _paths(report: Report) -> Iterator[str]:

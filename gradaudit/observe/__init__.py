@@ -11,3 +11,5 @@
 ``engine``, ``optimizers``, ``modules``, ``amp``   where torch is listened to
 ``names``, ``book``, ``sites``, ``source``, ``reads``   how users call things, and where they stand
 """
+
+import torch  # noqa: F401 - first of all: `gradaudit run` begins its recorder inside this import

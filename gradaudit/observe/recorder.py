@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import sys
 import threading
@@ -25,6 +26,7 @@ from gradaudit.model.sites import Site
 from gradaudit.observe.amp import tensors_of, watch_scaling
 from gradaudit.observe.book import Book
 from gradaudit.observe.causes import Backward
+from gradaudit.observe.compiled import compiled_already
 from gradaudit.observe.engine import watch_engine
 from gradaudit.observe.graph import Below, below
 from gradaudit.observe.leaves import connected
@@ -74,11 +76,12 @@ class Recorder:
 
     Every entry from torch comes through a method of this class: it keeps the audit's own clock,
     stays out of other threads and of forked children, and turns whatever breaks inside the audit
-    into a gap of the report.
+    into a gap of the report.  ``whole`` is False where it watches only a block of the program.
     """
 
-    def __init__(self, limits: Limits, *, main_file: str | None) -> None:
+    def __init__(self, limits: Limits, *, main_file: str | None, whole: bool = True) -> None:
         self._limits = limits
+        self._whole = whole
         self._sources = SourceBook()
         self._sites = SiteBook(UserCode(main_file or _main_file()), self._sources, os.getcwd())
         self.ledger = Ledger()
@@ -111,8 +114,10 @@ class Recorder:
         self._hooks += watch_optimizers(self._patches, self)
         self._hooks += watch_registrations(self._registered, self._nested)
         self._patches.replace(torch, "compile", self._compile(torch.compile))
-        os.register_at_fork(after_in_child=self._leave_child_alone)
+        _stay_out_of_children(self)
         self._probe.begin()
+        if not self._whole and compiled_already():
+            self._probe.stand_aside("torch.compile was used before the audit began")
 
     def finish(self) -> Recording:
         """Take every observer away again and hand over what was seen.  Idempotent."""
@@ -140,7 +145,9 @@ class Recorder:
             self._probe.tell_entered()
             self._probe.tell_losses_left()
             self._sampler.tell(last=True)
-            self._book.look(sys._getframe(1), last=True)
+            self._book.look(sys._getframe(1), last=self._whole)
+            if not self._whole:
+                self._book.owned_elsewhere(self._optimizers.untouched())
 
     def _uninstall(self) -> None:
         self._off = True
@@ -149,7 +156,26 @@ class Recorder:
             hook.remove()
         self._patches.undo()
 
-    def _leave_child_alone(self) -> None:
+    # -- what was recorded, when it is over ----------------------------------------------------
+
+    @property
+    def on(self) -> bool:
+        """Whether it is watching."""
+        return not self._off
+
+    def number_of(self, tensor: torch.Tensor) -> int | None:
+        """The leaf that a tensor is in the recording; None if nothing was ever seen of it."""
+        leaf = self._watch.leaves.find(tensor)
+        return leaf.number if leaf is not None and leaf.told else None
+
+    @property
+    def sites(self) -> SiteBook:
+        """The places it has seen, and what stands there."""
+        return self._sites
+
+    # -- children ------------------------------------------------------------------------------
+
+    def leave_child_alone(self) -> None:
         """A forked child (a DataLoader's worker, say) is not audited and pays nothing for it."""
         if not self._off:
             self._uninstall()
@@ -372,7 +398,7 @@ class Recorder:
             return
         self._probe.arm(frame)
         with self._inside("a step"), torch._C.DisableTorchFunction():
-            known = self._optimizers.find(optimizer, frame)
+            known = self._optimizers.find(optimizer)
             self._watch.point(("step", site, known.number))
             self._check_limits(("step", site, known.number))
             if self._watch.probing:
@@ -400,7 +426,7 @@ class Recorder:
         self._probe.arm(frame)
         with self._inside("zero_grad"), torch._C.DisableTorchFunction():
             if isinstance(owner, Optimizer):
-                targets = self._optimizers.find(owner, frame).members
+                targets = self._optimizers.find(owner).members
             else:
                 targets = self._watch.leaves.members(
                     self._watch.follow(parameter) for parameter in owner.parameters()
@@ -433,7 +459,7 @@ class Recorder:
         site = self._sites.here(frame) if self._mine() else None
         if site is not None:
             with self._inside("the unscaling of gradients"), torch._C.DisableTorchFunction():
-                known = self._optimizers.find(optimizer, frame)
+                known = self._optimizers.find(optimizer)
                 self._watch.point(("unscale", site, known.number))
                 self._watch.unscaled(site, known.members)
 
@@ -490,6 +516,30 @@ class Recorder:
         compile.__dict__.update(vars(original))
         compile.__doc__ = original.__doc__
         return compile
+
+
+#: Those that a forked child inherits; a callback for forks can be registered, but never removed.
+_recorders: weakref.WeakSet[Recorder] = weakref.WeakSet()
+
+
+def _stay_out_of_children(recorder: Recorder) -> None:
+    _register_for_forks()
+    _recorders.add(recorder)
+
+
+@functools.cache
+def _register_for_forks() -> None:
+    os.register_at_fork(after_in_child=_leave_child_alone)
+
+
+def _leave_child_alone() -> None:
+    for recorder in list(_recorders):
+        recorder.leave_child_alone()
+
+
+def under_way() -> bool:
+    """Whether a recorder is watching this process."""
+    return any(recorder.on for recorder in _recorders)
 
 
 def _say(text: str) -> None:

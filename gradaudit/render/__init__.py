@@ -9,6 +9,8 @@
 ``sarif``        SARIF, for code hosts and editors
 ``markdown``     Markdown, for a job summary or a comment
 ``github``       workflow commands: annotations on the lines of a pull request
+``plain``        what the console shows, as text
+``notebook``     the page as the output of a cell
 ``documents``    which of these becomes which file
 ``catalogue``    the rules, as a table and one by one
 

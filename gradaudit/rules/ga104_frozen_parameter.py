@@ -137,6 +137,8 @@ def _everything(case: Case, leaf: int) -> tuple[str, Site | None] | None:
 
 
 def _own_group(case: Case, leaf: int) -> tuple[str, Site | None] | None:
+    if not case.whole:
+        return None  # it may be unfrozen behind what was seen
     for record in case.optimizers_of(leaf):
         for group in record.groups:
             one_of_several = leaf in group and len(record.groups) > 1 and record.steps

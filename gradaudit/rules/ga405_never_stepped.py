@@ -30,7 +30,8 @@ across epochs, or step at the end of each.
 
 ## When it is fine
 Optimizers that begin to step later in the run, and parameters updated by another optimizer or by
-hand, are not reported. When the audit was stopped before the script's end it is only a note.
+hand, are not reported. When the audit was stopped before the script's end it is only a note, and
+so it is where only a block was audited and what arrived may still be applied behind it.
 
 ## References
 - torch.optim.lr_scheduler, "How to adjust learning rate"
@@ -58,7 +59,8 @@ def check(case: Case) -> Iterator[Verdict]:
         )
         if not fed:
             continue
-        unreached = case.recording.optimizers[number].unreached
+        # of a stretch of a program the step may well stand behind it
+        unreached = case.recording.optimizers[number].unreached if case.whole else None
         count = len(fed)
         yield Verdict(
             f"`{case.optimizer_name(record)}` is never stepped: {several(count, 'parameter')} "
@@ -66,9 +68,9 @@ def check(case: Case) -> Iterator[Verdict]:
             "Call its step() after the backward."
             if unreached is None
             else "See to it that this step is reached.",
-            unreached or record.site,
+            unreached or record.site or case.life(min(fed)).deposited.main_site(),
             fed,
-            severity="error" if case.complete else "note",
+            severity="error" if case.complete and _in_vain(case, fed) else "note",
             chain=(
                 Link("built here", record.site),
                 Link("this step is never reached", unreached),
@@ -76,6 +78,11 @@ def check(case: Case) -> Iterator[Verdict]:
             ),
             span=case.life(min(fed)).deposited.span(),
         )
+
+
+def _in_vain(case: Case, fed: frozenset[int]) -> bool:
+    """Whether no later step can make it good: the run is over, or the gradients were cleared."""
+    return case.whole or all(case.life(leaf).lost.count >= OFTEN for leaf in fed)
 
 
 RULE = Rule(

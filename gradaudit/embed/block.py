@@ -81,8 +81,13 @@ class Block:
 
         recorder = Recorder(self._limits, main_file=place.file, whole=False)
         self.title = f"{recorder.sites.shown(place.file)}:{place.line}"
+        try:
+            recorder.install()
+        except Exception:
+            with suppress(Exception):
+                recorder.finish()  # takes away again what is in place already
+            raise
         self._recorder = recorder
-        recorder.install()
 
     def end(self, error: BaseException | None) -> RunFacts:
         """Record no more; the facts of the block, ``error`` being what it was left by."""

@@ -125,6 +125,7 @@ class Recorder:
             with self._inside("the end of the run"):
                 self._last_look()
             self._uninstall()
+            self._sites.release_locals(sys._getframe(1))
             self.ledger.close()
             self._recording = self._book.recording(
                 probe=self._probe,
@@ -481,9 +482,7 @@ class Recorder:
                 stack = self._sites.raw_stack(frame)
                 leaf.made_under = tuple(map(self._sites.of, stack[1:]))
             for old, _ in replaced(module, name, parameter):
-                before = leaves.find(old)
-                if before is not None:
-                    leaves.replace(before, leaf, site)
+                leaves.replace(leaves.learn(old), leaf, site)
 
     def _nested(
         self, module: torch.nn.Module, name: str, child: torch.nn.Module | None, frame: FrameType
@@ -493,10 +492,8 @@ class Recorder:
         with self._inside("the registration of a module"), torch._C.DisableTorchFunction():
             leaves = self._watch.leaves
             for old, new in replaced(module, name, child):
-                before = leaves.find(old)
-                if before is not None:
-                    heir = None if new is None else leaves.find(new)
-                    leaves.replace(before, heir, self._sites.here(frame))
+                heir = None if new is None else leaves.learn(new)
+                leaves.replace(leaves.learn(old), heir, self._sites.here(frame))
 
     def _frame_returns(self, frame: FrameType) -> None:
         with self._inside("a name"), torch._C.DisableTorchFunction():

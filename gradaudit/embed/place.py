@@ -9,6 +9,8 @@ from types import FrameType
 class AuditError(RuntimeError):
     """An audit that cannot be had.  Its text is one sentence: what is wrong, and what to do."""
 
+    __module__ = "gradaudit"  # where it is to be imported from
+
 
 @dataclass(frozen=True, slots=True)
 class Place:

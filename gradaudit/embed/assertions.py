@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
 from gradaudit.model.report import Report
 from gradaudit.render.names import describe_parameters
@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
 def complaint(report: Report, fail_on: FailOn) -> str | None:
     """Tell the findings that are as severe as this, or more; None if there are none."""
+    if fail_on not in get_args(FailOn):
+        known = ", ".join(map(repr, get_args(FailOn)))
+        raise ValueError(f"fail_on is one of {known}, not {fail_on!r}")
     found = reaching(report, fail_on)
     if not found:
         return None

@@ -53,7 +53,7 @@ class Block:
         """Record from here on; inside a ``gradaudit run`` leave that to it."""
         if self.state != "new":
             raise AuditError("This audit was begun before; call gradaudit.audit() for another.")
-        from gradaudit.observe.recorder import under_way
+        from gradaudit.observe.forks import under_way
 
         for other in _under_way:
             if other.recording_here:

@@ -201,12 +201,14 @@ class Book:
         return None, None
 
     def owned_elsewhere(self, tensors: Iterable[torch.Tensor]) -> None:
-        """Optimizers of which nothing was seen have these tensors."""
-        self._elsewhere = {
-            leaf.number
-            for tensor in tensors
-            if (leaf := self._watch.leaves.find(tensor)) is not None
-        }
+        """Optimizers of which nothing was seen have these tensors; they are dear to find."""
+        owned = frozenset[int]().union(*(known.members for known in self._optimizers.all))
+        if all(leaf.number in owned for leaf in self._watch.leaves.all() if leaf.told):
+            return
+        for tensor in tensors:
+            leaf = self._watch.leaves.find(tensor)
+            if leaf is not None:
+                self._elsewhere.add(leaf.number)
 
     # -- writing -----------------------------------------------------------------------------------
 

@@ -18,6 +18,9 @@ def compiled_already() -> bool:
     backends = getattr(eval_frame, "cached_backends", {})
     if all(backend is None for backend in backends.values()):
         return False
+    if not any(map(_is_compiled, gc.get_objects())):
+        return False
+    gc.collect()  # what is compiled is full of cycles, and outlives its use
     return any(map(_is_compiled, gc.get_objects()))
 
 
@@ -28,5 +31,7 @@ def _is_compiled(thing: object) -> bool:
     if not issubclass(type(thing), torch.nn.Module):
         return False
     attributes = vars(thing)
-    wrapped = "_orig_mod" in attributes.get("_modules", ())
+    # what a backend has returned is wrapped too, so as not to be compiled again
+    context = type(attributes.get("dynamo_ctx")).__name__
+    wrapped = "_orig_mod" in attributes.get("_modules", ()) and context != "DisableContext"
     return wrapped or attributes.get("_compiled_call_impl") is not None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import os
 import sys
 import threading
@@ -28,6 +27,7 @@ from gradaudit.observe.book import Book
 from gradaudit.observe.causes import Backward
 from gradaudit.observe.compiled import compiled_already
 from gradaudit.observe.engine import watch_engine
+from gradaudit.observe.forks import stay_out_of_children
 from gradaudit.observe.graph import Below, below
 from gradaudit.observe.leaves import connected
 from gradaudit.observe.magnitude import undisturbed
@@ -114,7 +114,7 @@ class Recorder:
         self._hooks += watch_optimizers(self._patches, self)
         self._hooks += watch_registrations(self._registered, self._nested)
         self._patches.replace(torch, "compile", self._compile(torch.compile))
-        _stay_out_of_children(self)
+        stay_out_of_children(self)
         self._probe.begin()
         if not self._whole and compiled_already():
             self._probe.stand_aside("torch.compile was used before the audit began")
@@ -157,12 +157,17 @@ class Recorder:
             hook.remove()
         self._patches.undo()
 
-    # -- what was recorded, when it is over ----------------------------------------------------
-
     @property
     def on(self) -> bool:
         """Whether it is watching."""
         return not self._off
+
+    def leave_child_alone(self) -> None:
+        """See :class:`gradaudit.observe.forks.Watching`."""
+        if not self._off:
+            self._uninstall()
+
+    # -- what was recorded, when it is over ----------------------------------------------------
 
     def number_of(self, tensor: torch.Tensor) -> int | None:
         """The leaf that a tensor is in the recording; None if nothing was ever seen of it."""
@@ -173,13 +178,6 @@ class Recorder:
     def sites(self) -> SiteBook:
         """The places it has seen, and what stands there."""
         return self._sites
-
-    # -- children ------------------------------------------------------------------------------
-
-    def leave_child_alone(self) -> None:
-        """A forked child (a DataLoader's worker, say) is not audited and pays nothing for it."""
-        if not self._off:
-            self._uninstall()
 
     # -- care ----------------------------------------------------------------------------------
 
@@ -513,30 +511,6 @@ class Recorder:
         compile.__dict__.update(vars(original))
         compile.__doc__ = original.__doc__
         return compile
-
-
-#: Those that a forked child inherits; a callback for forks can be registered, but never removed.
-_recorders: weakref.WeakSet[Recorder] = weakref.WeakSet()
-
-
-def _stay_out_of_children(recorder: Recorder) -> None:
-    _register_for_forks()
-    _recorders.add(recorder)
-
-
-@functools.cache
-def _register_for_forks() -> None:
-    os.register_at_fork(after_in_child=_leave_child_alone)
-
-
-def _leave_child_alone() -> None:
-    for recorder in list(_recorders):
-        recorder.leave_child_alone()
-
-
-def under_way() -> bool:
-    """Whether a recorder is watching this process."""
-    return any(recorder.on for recorder in _recorders)
 
 
 def _say(text: str) -> None:

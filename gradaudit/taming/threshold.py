@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Literal, TypeAlias
 
-from gradaudit.model.findings import SEVERITIES, Finding, Severity
+from gradaudit.model.findings import SEVERITIES, Finding
 from gradaudit.model.report import Report
 
 #: The quietest severity that fails it.
-FailOn: TypeAlias = Severity | Literal["never"]
+FailOn: TypeAlias = Literal["error", "warning", "note", "never"]
 
 
 def reaching(report: Report, fail_on: FailOn) -> tuple[Finding, ...]:

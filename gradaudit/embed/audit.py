@@ -12,7 +12,7 @@ from gradaudit.embed.block import Block
 from gradaudit.embed.place import AuditError, Place
 from gradaudit.model.findings import Finding
 from gradaudit.model.report import Report
-from gradaudit.model.run import Limits
+from gradaudit.model.run import Limits, RunFacts
 from gradaudit.rules.lookup import UnknownRule
 from gradaudit.taming.settings import Settings, codes_of
 from gradaudit.taming.threshold import FailOn
@@ -76,12 +76,20 @@ class Audit:
         """End it, unless that has been done; ``error`` is what the block was left by."""
         if self.under_way:
             from gradaudit.rules.assemble import assemble
-            from gradaudit.taming.tame import Decisions, tame
 
             facts = self._block.end(error)
-            report = assemble(self._block.recording, facts)
-            comments = tuple(self._block.comments_about(report))
-            self._report = tame(report, Decisions(self._settings, comments))
+            try:
+                self._report = self._judged(facts)
+            except Exception as problem:  # the program goes on, whatever breaks in us
+                self._report = assemble(None, self._block.give_up(facts, problem))
+
+    def _judged(self, facts: RunFacts) -> Report:
+        from gradaudit.rules.assemble import assemble
+        from gradaudit.taming.tame import Decisions, tame
+
+        report = assemble(self._block.recording, facts)
+        comments = tuple(self._block.comments_about(report))
+        return tame(report, Decisions(self._settings, comments))
 
     @property
     def under_way(self) -> bool:

@@ -41,6 +41,7 @@ class Block:
         self._limits = limits
         self._recorder: Recorder | None = None
         self._owner = 0
+        self._cwd = ""
         self.state: Literal["new", "running", "over"] = "new"
         self.recording: Recording | None = None
         self.unrecorded = ""
@@ -62,9 +63,8 @@ class Block:
                     "one begins."
                 )
         self.state = "running"
-        self.title = f"{os.path.basename(place.file)}:{place.line}"  # noqa: PTH119 - names as they are
+        self.title = f"{place.file}:{place.line}"
         self._owner = os.getpid()
-        self._cwd = os.getcwd()  # noqa: PTH109 - as above
         self._started = time.perf_counter()
         if under_way():
             self.unrecorded = "`gradaudit run` audits all of this process, and reports on it"
@@ -79,6 +79,7 @@ class Block:
     def _install(self, place: Place) -> None:
         from gradaudit.observe.recorder import Recorder
 
+        self._cwd = os.getcwd()  # noqa: PTH109 - names as they are
         recorder = Recorder(self._limits, main_file=place.file, whole=False)
         self.title = f"{recorder.sites.shown(place.file)}:{place.line}"
         try:
@@ -114,6 +115,12 @@ class Block:
             whole=False,
             unrecorded=self.unrecorded,
         )
+
+    def give_up(self, facts: RunFacts, error: Exception) -> RunFacts:
+        """What was recorded could not be judged: the facts of a block without a recording."""
+        self.recording = None
+        self._broke(error)
+        return replace(facts, unrecorded=self.unrecorded)
 
     @property
     def recording_here(self) -> bool:

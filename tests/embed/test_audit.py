@@ -22,6 +22,7 @@ import gradaudit
 from gradaudit.model.report import Report
 from gradaudit.observe import forks
 from gradaudit.observe import recorder as recorder_module
+from gradaudit.rules import case
 
 from .training import Cut, Net, Training
 
@@ -240,11 +241,16 @@ def test_a_forked_child_can_have_its_own(tmp_path):
     assert audit.report.run.iterations == 3
 
 
-def test_what_breaks_in_the_audit_is_no_fault_of_the_block(monkeypatch, capsys):
+@pytest.mark.parametrize(
+    ("place", "name"),
+    [(recorder_module.Recorder, "install"), (case.Case, "starving")],
+    ids=["recording", "judging"],
+)
+def test_what_breaks_in_the_audit_is_no_fault_of_the_block(monkeypatch, capsys, place, name):
     def breaks(*_):
         raise ZeroDivisionError("inside")
 
-    monkeypatch.setattr(recorder_module.Recorder, "install", breaks)
+    monkeypatch.setattr(place, name, breaks)
     training = Training()
     with gradaudit.audit() as audit:
         training.iterate(2)

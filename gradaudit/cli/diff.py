@@ -13,7 +13,6 @@ EXAMPLES = """\b
 Example:
     gradaudit diff main.json branch.json
 
-\b
 Exit code: 1 when an error or a warning is new, else 0; 2 when a report cannot be read.
 """
 
@@ -22,7 +21,10 @@ def diff(
     before: Annotated[str, typer.Argument(metavar="BEFORE", help="A file made with run --json.")],
     after: Annotated[str, typer.Argument(metavar="AFTER", help="Another one.")],
 ) -> None:
-    """Compare two saved reports: findings that are new, gone or changed, and changed lives."""
+    """Compare two saved reports: what is new, gone or changed.
+
+    That is said of findings, and of parameters whose gradients took another course.
+    """
     from gradaudit.render.difference import render_difference
     from gradaudit.taming.difference import difference
 

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from gradaudit.cli.completing import rule_names
 from gradaudit.cli.refusal import refuse
 
 EXAMPLES = """\b
@@ -17,9 +18,15 @@ Examples:
 
 
 def explain(
-    rule: Annotated[str, typer.Argument(metavar="RULE", help="A rule's code or name.")],
+    rule: Annotated[
+        str,
+        typer.Argument(metavar="RULE", help="A rule's code or name.", autocompletion=rule_names),
+    ],
 ) -> None:
-    """Explain a rule: what it finds, why it matters, and how to mend it."""
+    """Explain a rule: what it finds, and how to mend it.
+
+    It also tells why that matters, and when it is fine.
+    """
     from gradaudit.render.catalogue import render_explanation
     from gradaudit.rules.lookup import UnknownRule
 

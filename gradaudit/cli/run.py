@@ -13,6 +13,7 @@ from typing import Annotated
 import typer
 from typer.core import TyperCommand
 
+from gradaudit.cli.completing import several_rules
 from gradaudit.cli.configured import fill_in
 from gradaudit.cli.outputs import Github, Html, Markdown, Sarif, annotates, checkout, documents
 
@@ -59,13 +60,11 @@ Examples:
     gradaudit run --max-iterations 20 --json report.json train.py
     gradaudit run -m project.train --epochs 1
 
-\b
 Options may stand in gradaudit.toml, or in [tool.gradaudit] of pyproject.toml, as well; the command
 line wins.
 
-\b
-Exit code: the script's own when it is not 0; else 1 when a finding reaches --fail-on;
-2 when there was nothing to audit or the command line is wrong; else 0.
+Exit code: the script's own when it is not 0; else 1 when a finding reaches --fail-on; 2 when there
+was nothing to audit or the command line is wrong; else 0.
 """
 
 
@@ -116,10 +115,18 @@ def run(
         ),
     ] = False,
     select: Annotated[
-        list[str], typer.Option(metavar="RULES", help="Count these rules only, by code or name.")
+        list[str],
+        typer.Option(
+            metavar="RULES",
+            help="Count these rules only, by code or name.",
+            autocompletion=several_rules,
+        ),
     ] = _NONE,
     ignore: Annotated[
-        list[str], typer.Option(metavar="RULES", help="Do not count these rules.")
+        list[str],
+        typer.Option(
+            metavar="RULES", help="Do not count these rules.", autocompletion=several_rules
+        ),
     ] = _NONE,
     baseline: Annotated[
         str | None,
@@ -141,7 +148,7 @@ def run(
 ) -> None:
     """Run a training script and report on its gradients.
 
-    The script needs no change.  Its output stays its own: the report goes to stderr.  Our options
+    The script needs no change. Its output stays its own: the report goes to stderr. Our options
     come before SCRIPT; whatever comes behind it is the script's.
     """
     from gradaudit.cli.decisions import decided

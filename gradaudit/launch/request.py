@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
-from gradaudit.model.findings import SEVERITIES, Severity
+from gradaudit.model.findings import Severity
 from gradaudit.model.run import Limits
 from gradaudit.render.checkout import Checkout
 from gradaudit.render.documents import Document
+from gradaudit.taming.threshold import FailOn, loud
 
 if TYPE_CHECKING:
     from gradaudit.taming.tame import Decisions
-
-#: The quietest severity that makes ``run`` exit with 1.
-FailOn = Severity | Literal["never"]
 
 _UNLIMITED, _NOWHERE = Limits(), Checkout()
 
@@ -38,9 +36,7 @@ class RunRequest:
     @property
     def failing(self) -> tuple[Severity, ...]:
         """The severities of findings that make the run fail."""
-        if self.fail_on == "never":
-            return ()
-        return SEVERITIES[: SEVERITIES.index(self.fail_on) + 1]
+        return loud(self.fail_on)
 
 
 class RequestError(Exception):

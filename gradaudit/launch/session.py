@@ -34,6 +34,7 @@ from gradaudit.model.report import Report
 from gradaudit.model.run import RunFacts
 from gradaudit.render.documents import Document
 from gradaudit.render.live import finding_line
+from gradaudit.taming.threshold import reaching
 
 if TYPE_CHECKING:
     from gradaudit.ledger.recording import Recording
@@ -159,7 +160,7 @@ class _Session:
         if recorder is not None:
             report = self._tame(self._judge(recorder.finish(), ending))
             saved = self._save(report)
-            found = any(each.severity in self._request.failing for each in report.findings)
+            found = reaching(report, self._request.fail_on)
             if found or not self._request.quiet:
                 self._show(report)
             self._annotate(report)

@@ -12,7 +12,7 @@ from gradaudit.taming.comments import Comment, comments_in
 
 def comments_about(report: Report) -> tuple[Comment, ...]:
     """Find the comments in every file in which something happened."""
-    return comments_of(_paths(report), report.run.cwd)
+    return comments_of(paths_of(report), report.run.cwd)
 
 
 def comments_of(paths: Iterable[str], cwd: str) -> tuple[Comment, ...]:
@@ -20,6 +20,11 @@ def comments_of(paths: Iterable[str], cwd: str) -> tuple[Comment, ...]:
     return tuple(
         comment for path in dict.fromkeys(paths) for comment in comments_in(path, _text(cwd, path))
     )
+
+
+def paths_of(report: Report) -> Iterable[str]:
+    """List the files in which something happened, each once."""
+    return dict.fromkeys(_paths(report))
 
 
 def _paths(report: Report) -> Iterator[str]:

@@ -30,7 +30,7 @@ class Cohorts:
     def __init__(self) -> None:
         self._all: list[Cohort] = []
         self._of: dict[int, Cohort] = {}
-        self._newborn: dict[bool, Cohort] = {}
+        self._newborn: dict[tuple[bool, bool], Cohort] = {}
         self._selections: dict[Members, tuple[Cohort, ...]] = {}
 
     def __iter__(self) -> Iterator[Cohort]:
@@ -42,12 +42,12 @@ class Cohorts:
     def __getitem__(self, leaf: int) -> Life:
         return self._of[leaf].life
 
-    def add(self, leaf: int, *, frozen: bool, iteration: int) -> None:
-        """Take in a leaf to which nothing has happened yet."""
-        cohort = self._newborn.get(frozen)
+    def add(self, leaf: int, *, frozen: bool, iteration: int, holding: bool = False) -> None:
+        """Take in a leaf to which nothing has happened yet that was seen."""
+        cohort = self._newborn.get((frozen, holding))
         if cohort is None:
-            cohort = Cohort(set(), Life(frozen=frozen, iteration=iteration))
-            self._newborn[frozen] = cohort
+            life = Life(frozen=frozen, iteration=iteration, inherited=holding)
+            cohort = self._newborn[frozen, holding] = Cohort(set(), life)
             self._all.append(cohort)
         cohort.members.add(leaf)
         self._of[leaf] = cohort

@@ -18,7 +18,7 @@ class Evidence:
     ``frozen_at`` is where requires_grad was last switched off; ``copy_of`` the leaf whose values
     it was made from; ``replaced`` what took its place in its module.  ``last_cut`` is the cut seen
     last, and in which iteration; ``times`` is how often each was seen, ``missed_by`` the
-    backwards that did not get through.
+    backwards that did not get through.  ``fed_before`` ones had gradients before anybody looked.
     """
 
     kind: LeafKind
@@ -38,6 +38,7 @@ class Evidence:
     missed_by: set[Site] = field(default_factory=set)
     none_reads: list[NoneRead] = field(default_factory=list)
     last_cut: tuple[int, Severed] | None = None
+    fed_before: bool = False
 
     def sever(self, cut: Severed, iteration: int) -> None:
         """Keep a cut, unless the same place is known already."""

@@ -67,6 +67,8 @@ class Ledger:
         self._rhythm = Rhythm()
         self._handlers: dict[type, Callable[[Any], None]] = {
             ev.LeafSeen: self._leaf_seen,
+            ev.Declared: self._declared,
+            ev.Remembered: self._remembered,
             ev.Replaced: self._replaced,
             ev.RequiresGradSet: self._requires_grad_set,
             ev.FreezeMisspelt: self._freeze_misspelt,
@@ -208,8 +210,22 @@ class Ledger:
                 event.frozen_at,
                 copy_of=event.copy_of,
                 made_under=event.made_under,
+                fed_before=event.holding,
             )
-            self.cohorts.add(event.leaf, frozen=not event.requires_grad, iteration=self.cycle.index)
+            self.cohorts.add(
+                event.leaf,
+                frozen=not event.requires_grad,
+                iteration=self.cycle.index,
+                holding=event.holding,
+            )
+
+    def _declared(self, event: ev.Declared) -> None:
+        known = self.evidence[event.leaf]
+        known.created, known.made_under = event.created, event.made_under
+
+    def _remembered(self, event: ev.Remembered) -> None:
+        for leaf in event.members:
+            self.evidence[leaf].fed_before = True
 
     def _replaced(self, event: ev.Replaced) -> None:
         self.evidence[event.leaf].replaced = event

@@ -40,6 +40,8 @@ class Life:
 
     The buffer holds ``held`` contributions that nothing has applied yet and ``spent`` ones that
     a step has applied already.  ``soiled`` is the backward that added to spent contributions.
+    ``inherited`` is whether it holds something from before anybody looked: applied or not, from
+    whichever backwards.
     """
 
     __slots__ = (
@@ -61,6 +63,7 @@ class Life:
         "frozen",
         "held",
         "hungry",
+        "inherited",
         "lost",
         "lost_from",
         "missing",
@@ -77,7 +80,8 @@ class Life:
         "wipe",
     )
 
-    def __init__(self, *, frozen: bool, iteration: int) -> None:
+    def __init__(self, *, frozen: bool, iteration: int, inherited: bool = False) -> None:
+        self.inherited = inherited
         self.held = 0
         #: the contributions behind ``held``
         self.stock: list[Entry] = []
@@ -181,6 +185,7 @@ class Life:
     def assign(self) -> None:
         """``.grad`` was replaced by hand: a new buffer, owing nothing to the old one."""
         self.held, self.spent, self.soiled, self.wipe = 1, 0, None, None
+        self.inherited = False
         self.stock = []
         self._unread, self._soiled_read = True, None
         self.hungry = 0
@@ -189,8 +194,11 @@ class Life:
 
     def apply(self, iteration: int) -> bool:
         """A step or an update by hand used the buffer; False when there was nothing in it."""
-        if not self.held and not self.spent:
+        if not self.held and not self.spent and not self.inherited:
             return False
+        if self.inherited and not self.held:
+            self.held = 1  # at least
+        self.inherited = False
         if self.held:
             if self.soiled is not None:
                 self.stale.add_at(iteration, self.soiled)
@@ -231,6 +239,7 @@ class Life:
                 self._doubt(site, iteration)
                 self._outcome = self._outcome or "discarded"
         self.held = self.spent = 0
+        self.inherited = False
         self.stock = []
         self.soiled = self._soiled_read = None
         self._unread = False
@@ -296,8 +305,8 @@ class Life:
         """The iteration is over: write down what it was."""
         state = self._outcome
         if state is None:
-            unfed: State = "frozen" if self.frozen else "none"
-            state = "unapplied" if self.held else unfed
+            unfed: State = "unapplied" if self.inherited else "none"
+            state = "unapplied" if self.held else "frozen" if self.frozen else unfed
         self._push(iteration, state, self._contributions)
         self._outcome = None
         self._contributions = 0

@@ -18,6 +18,7 @@ class LeafFacts:
     ``derived`` leaves were given values computed from other leaves.
     ``path`` is the same without the number that tells leaves of equal names apart.
     ``escaped`` is where a container or a plain tensor kept it from being registered in its module.
+    ``elsewhere`` is whether an optimizer has it of which nothing else was seen.
     ``evaluating`` is whether the module that owns it was in eval mode at the end.
     """
 
@@ -34,6 +35,7 @@ class LeafFacts:
     path: str = ""
     derived: bool = False
     by_library: bool = False
+    elsewhere: bool = False
 
 
 @dataclass(frozen=True, slots=True)

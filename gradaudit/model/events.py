@@ -56,6 +56,7 @@ class LeafSeen:
 
     ``copy_of`` is the leaf whose values it was made from, and from nothing else.
     ``made_under`` are the calls of the user's around ``created``, the innermost first.
+    ``holding`` is whether it had a gradient by then, of which nobody knows where it came from.
     """
 
     leaf: int
@@ -65,6 +66,26 @@ class LeafSeen:
     frozen_at: Site | None = None
     copy_of: int | None = None
     made_under: tuple[Site, ...] = ()
+    holding: bool = False
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Declared:
+    """Where a leaf that was there before anybody looked is made, as the classes around it tell.
+
+    ``made_under`` are those of the classes that hold it, the innermost first.
+    """
+
+    leaf: int
+    created: Site
+    made_under: tuple[Site, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Remembered:
+    """An optimizer has a state for leaves: it used gradients of theirs before anybody looked."""
+
+    members: Members
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -329,6 +350,8 @@ class ZeroMade:
 
 Event: TypeAlias = (
     LeafSeen
+    | Declared
+    | Remembered
     | Replaced
     | RequiresGradSet
     | FreezeMisspelt

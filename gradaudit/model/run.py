@@ -21,7 +21,11 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class RunFacts:
-    """What launch knows of a run once the script is over; the rest of the report is observed."""
+    """What is known of a run from outside once it is over; the rest of the report is observed.
+
+    ``whole`` is False where only a block of a program was audited: then things may have come before
+    it, and may come behind.  ``unrecorded`` says why there is no recording, where there is none.
+    """
 
     target: str
     argv: tuple[str, ...]
@@ -31,6 +35,8 @@ class RunFacts:
     exception: ExceptionInfo | None
     wall_seconds: float
     stopped_by: str | None = None
+    whole: bool = True
+    unrecorded: str = "the script never imported torch"
 
 
 class TrainingStopped(SystemExit):

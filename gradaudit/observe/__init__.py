@@ -9,5 +9,9 @@
 ``exports``     what Python is handed, in case it hands it back; ``unseen`` what no mode sees
 ``sampling``    how large gradients are, now and then; ``causes`` which operation spoilt them
 ``engine``, ``optimizers``, ``modules``, ``amp``   where torch is listened to
-``names``, ``book``, ``sites``, ``source``, ``reads``   how users call things, and where they stand
+``forks``, ``compiled``   where to stay out of
+``names``, ``book``, ``reads``   how users call things
+``sites``, ``source``, ``cells``   and where those stand
 """
+
+import torch  # noqa: F401 - first of all: `gradaudit run` begins its recorder inside this import

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import sys
+import weakref
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
 from types import FrameType
 from typing import TYPE_CHECKING
@@ -17,7 +19,7 @@ from gradaudit.model.sites import Location, Site
 from gradaudit.observe.leaves import Leaf, strong
 from gradaudit.observe.names import Found, Name, scopes, search
 from gradaudit.observe.optimizers import Known, Optimizers
-from gradaudit.observe.sites import SiteBook
+from gradaudit.observe.sites import SiteBook, constructor, function_of
 from gradaudit.observe.watch import Watch
 
 if TYPE_CHECKING:
@@ -55,6 +57,7 @@ class Book:
         self._called: dict[int, _Called] = {}
         self._optimizer_names: dict[int, str] = {}
         self._misspelt_told: set[int] = set()
+        self._elsewhere: set[int] = set()
         self._looked = False
         self._wanting = self._vain = 0
 
@@ -88,10 +91,11 @@ class Book:
         return wanting > 0 and self._vain <= _VAIN
 
     def _take(self, found: Found, *, last: bool = False, early: bool = False) -> None:
+        modules = dict(found.modules.values())
         for leaf, tensor in self._watch.leaves.alive():
             name = found.tensors.get(id(tensor))
             if name is not None:
-                self._name(leaf, name, early=early)
+                self._name(leaf, name, modules, early=early)
         for _, module in found.modules.values():
             self._module(module, last=last)
         for known in self._optimizers.all:
@@ -99,7 +103,9 @@ class Book:
             if not early and optimizer is not None and id(optimizer) in found.optimizers:
                 self._optimizer_names.setdefault(known.number, found.optimizers[id(optimizer)])
 
-    def _name(self, leaf: Leaf, name: Name, *, early: bool) -> None:
+    def _name(
+        self, leaf: Leaf, name: Name, modules: dict[str, torch.nn.Module], *, early: bool
+    ) -> None:
         known = self._called.get(leaf.number)
         if known is None or known.early:
             known = self._called[leaf.number] = _Called(name, early)
@@ -107,9 +113,42 @@ class Book:
             self._watch.leaves.nameless.discard(leaf.number)
         if name.module is not None:
             known.evaluating = not name.module.training
+            if leaf.owner is None:
+                self._belongs(leaf, name.text, name.module, modules)
             name.module = None  # nothing of the user's is kept alive
         if name.escaped is not None and known.escaped is None:
             known.escaped = self._escape(*name.escaped)
+
+    def _belongs(
+        self, leaf: Leaf, name: str, owner: torch.nn.Module, modules: dict[str, torch.nn.Module]
+    ) -> None:
+        """A module took in a leaf before anybody looked: the classes around it tell where."""
+        path, _, attribute = name.rpartition(".")
+        leaf.owner, leaf.attribute = type(owner).__name__, attribute
+        leaf.module = weakref.ref(owner)
+        made: list[Site] = []
+        while path:
+            around = type(modules.get(path))
+            site = self._declaration(around, attribute)
+            if site is not None:
+                made.append(site)
+            elif not made and self._sites.user.is_foreign(around):
+                leaf.by_library = True
+            path, _, attribute = path.rpartition(".")
+        if leaf.created is None and made:
+            leaf.created, *under = made
+            leaf.made_under = tuple(under)
+            if leaf.told:
+                self._watch.tell(ev.Declared(leaf.number, leaf.created, leaf.made_under))
+
+    def _declaration(self, owner: type, attribute: str) -> Site | None:
+        """Where ``self.<attribute> = …`` stands in the constructor of a class of the user's."""
+        code = constructor(owner)
+        if code is None or not self._sites.user.owns(code):
+            return None
+        source = self._sites.sources[code.co_filename]
+        text = source.assignment_to_self(attribute, source.function_at(code.co_firstlineno))
+        return None if text is None else self._sites.at(code.co_filename, text, function_of(code))
 
     def _escape(self, owner: type, attribute: str) -> Site | None:
         """Where ``self.<attribute> = …`` stands in the class of a module that did not register."""
@@ -160,6 +199,16 @@ class Book:
             ):
                 return text, self._sites.at(path, place)
         return None, None
+
+    def owned_elsewhere(self, tensors: Iterable[torch.Tensor]) -> None:
+        """Optimizers of which nothing was seen have these tensors; they are dear to find."""
+        owned = frozenset[int]().union(*(known.members for known in self._optimizers.all))
+        if all(leaf.number in owned for leaf in self._watch.leaves.all() if leaf.told):
+            return
+        for tensor in tensors:
+            leaf = self._watch.leaves.find(tensor)
+            if leaf is not None:
+                self._elsewhere.add(leaf.number)
 
     # -- writing -----------------------------------------------------------------------------------
 
@@ -224,6 +273,7 @@ class Book:
                 path=path,
                 derived=leaf.derived,
                 by_library=leaf.by_library,
+                elsewhere=leaf.number in self._elsewhere,
             )
         return facts
 

@@ -131,10 +131,12 @@ class Leaves:
         if not leaf.told:
             leaf.told = True
             self.nameless.add(leaf.number)
+            holding = False
             tensor = strong(leaf.reference)
             if tensor is not None:
                 leaf.requires_grad = tensor.requires_grad
                 leaf.shape, leaf.numel = _shape(tensor), _numel(tensor)  # lazy ones get theirs late
+                holding = tensor.grad is not None
             self._emit(
                 LeafSeen(
                     leaf.number,
@@ -144,6 +146,7 @@ class Leaves:
                     leaf.frozen_at,
                     leaf.copy_of,
                     leaf.made_under,
+                    holding,
                 )
             )
             if leaf.replaced is not None:

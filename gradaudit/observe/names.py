@@ -21,6 +21,8 @@ _T = TypeVar("_T")
 _BUDGET, _DEPTH, _WIDTH = 20_000, 5, 256
 
 _OPAQUE = (ModuleType, FunctionType, MethodType, type, str, bytes, int, float, complex, bool)
+#: Variables that hold what others hold as well, as IPython's own do.
+_LATE = frozenset({"self", "cls", "Out"})
 _PLAIN_ATTRIBUTES = frozenset(vars(torch.nn.Module()))
 
 
@@ -70,8 +72,8 @@ def scopes(frames: Iterable[FrameType], sources: SourceBook) -> list[Scope]:
 def search(places: list[Scope]) -> Found:
     """Name every tensor, optimizer and module that can be reached from variables.
 
-    The shortest way from the outermost variable wins.  Variables called ``self``, loop targets
-    that hold a bare tensor, and whatever lies in private attributes come last.
+    The shortest way from the outermost variable wins.  Variables called ``self`` or ``_…``, loop
+    targets that hold a bare tensor, and whatever lies in private attributes come last.
     """
     found = Found()
     state = _Search(found)
@@ -87,8 +89,10 @@ def _roots(
     for name, value in list(variables.items()):
         if name.startswith("__") or _is(value, _OPAQUE):
             continue
-        late = name in {"self", "cls"} or (
-            name in targets and _is(value, (torch.Tensor, torch.nn.Module))
+        late = (
+            name in _LATE
+            or name.startswith("_")
+            or (name in targets and _is(value, (torch.Tensor, torch.nn.Module)))
         )
         if late is last_resort:
             yield name, value
@@ -180,6 +184,8 @@ def _inside(name: str, value: object) -> Iterator[tuple[str, Any]]:
         for index, item in enumerate(list(value)[:_WIDTH]):
             yield f"{name}[{index}]", item
         return
+    if type(value).__module__.startswith("gradaudit."):
+        return  # an audit that a variable holds
     try:
         attributes = object.__getattribute__(value, "__dict__")
     except (AttributeError, TypeError):  # slots, C types, a hostile descriptor

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import functools
+import gc
 import sys
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from types import FrameType
 from typing import Any, Protocol
@@ -18,6 +19,7 @@ from torch.optim.optimizer import (
 )
 from torch.utils.hooks import RemovableHandle
 
+from gradaudit.model import events as ev
 from gradaudit.model.events import Members
 from gradaudit.model.sites import Site
 from gradaudit.observe.patches import Patches, without_this_frame
@@ -64,13 +66,35 @@ class Optimizers:
         self.all.append(known)
         return known
 
-    def find(self, optimizer: Optimizer, frame: FrameType | None) -> Known:
+    def find(self, optimizer: Optimizer) -> Known:
         """The optimizer with its members as they are now."""
         known = self._by_id.get(id(optimizer))
-        if known is None or known.reference() is not optimizer:
-            known = self.built(optimizer, frame)
+        if known is not None and known.reference() is optimizer:
+            self._refresh(known, optimizer)
+            return known
+        return self._met(optimizer)
+
+    def _met(self, optimizer: Optimizer) -> Known:
+        """An optimizer that was built before anybody looked."""
+        known = self.built(optimizer, None)
+        known.horizon = 0
         self._refresh(known, optimizer)
+        with torch._C.DisableTorchFunction():
+            remembered = self._watch.leaves.members(
+                self._watch.follow(tensor)
+                for group in optimizer.param_groups
+                for tensor in parameters_of(group)
+                if _was_used(optimizer.state.get(tensor, {}))
+            )
+        self._watch.tell(ev.Remembered(remembered))
         return known
+
+    def untouched(self) -> Iterator[torch.Tensor]:
+        """The tensors of optimizers that live and of which nothing was seen."""
+        for thing in gc.get_objects():
+            if issubclass(type(thing), Optimizer) and id(thing) not in self._by_id:
+                for group in getattr(thing, "param_groups", ()):
+                    yield from parameters_of(group)
 
     def refresh_all(self) -> None:
         """Look at the members of every optimizer that lives."""
@@ -98,6 +122,14 @@ class Optimizers:
         if members is not known.members or not known.members:
             known.members = members
             self._watch.optimizer_seen(known.number, known.site, members, parts, known.horizon)
+
+
+def _was_used(state: dict[str, Any]) -> bool:
+    """Whether the state that an optimizer keeps for a tensor comes from a step.
+
+    A few (Adagrad, torch 2.13) make it when they are built, with a count of 0.
+    """
+    return bool(state) and bool(state.get("step", 1))
 
 
 def _outside(optimizer: Optimizer, frame: FrameType | None) -> FrameType | None:

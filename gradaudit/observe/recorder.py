@@ -26,7 +26,9 @@ from gradaudit.model.sites import Site
 from gradaudit.observe.amp import tensors_of, watch_scaling
 from gradaudit.observe.backwards import Backwards, UnderWay
 from gradaudit.observe.book import Book
+from gradaudit.observe.compiled import compiled_already
 from gradaudit.observe.engine import watch_engine
+from gradaudit.observe.forks import stay_out_of_children
 from gradaudit.observe.modules import replaced, watch_registrations
 from gradaudit.observe.optimizers import Optimizers, Steps, watch_optimizers
 from gradaudit.observe.patches import Patches
@@ -72,18 +74,30 @@ class _Inside:
         return False
 
 
+def _never(recorder: Recorder, over: int) -> int:
+    """The iteration at whose end somebody wants to be called, when nobody does."""
+    del recorder, over
+    return sys.maxsize
+
+
 class Recorder:
     """Watches one run.
 
     Every entry from torch comes through a method of this class: it keeps the audit's own clock,
     stays out of other threads and of forked children, and turns whatever breaks inside the audit
-    into a gap of the report.
+    into a gap of the report.  ``whole`` is False where it watches only a block of the program.
     """
 
     def __init__(
-        self, limits: Limits, attend: Callable[[Recorder, int], int], *, main_file: str | None
+        self,
+        limits: Limits,
+        attend: Callable[[Recorder, int], int] = _never,
+        *,
+        main_file: str | None,
+        whole: bool = True,
     ) -> None:
         self._limits = limits
+        self._whole = whole
         self._attend = attend
         self._attended_after = 1
         self._stoppable = (limits.max_iterations, limits.max_seconds) != (None, None)
@@ -127,8 +141,10 @@ class Recorder:
         self._steps = watch_optimizers(self._patches, self)
         self._hooks += [self._steps, *watch_registrations(self._registered, self._nested)]
         self._patches.replace(torch, "compile", self._compile(torch.compile))
-        os.register_at_fork(after_in_child=self._leave_child_alone)
+        stay_out_of_children(self)
         self._probe.begin()
+        if not self._whole and compiled_already():
+            self._probe.stand_aside("torch.compile was used before the audit began")
 
     def finish(self) -> Recording:
         """Take every observer away again and hand over what was seen.  Idempotent."""
@@ -136,6 +152,7 @@ class Recorder:
             with self._inside("the end of the run"):
                 self._last_look()
             self._uninstall()
+            self._sites.release_locals(sys._getframe(1))
             self.ledger.close()
             self._recording = self.so_far()
         return self._recording
@@ -166,7 +183,9 @@ class Recorder:
             self._probe.tell_entered()
             self._probe.tell_losses_left()
             self._sampler.tell(last=True)
-            self._book.look(sys._getframe(1), last=True)
+            self._book.look(sys._getframe(1), last=self._whole)
+            if not self._whole:
+                self._book.owned_elsewhere(self._optimizers.untouched())
 
     def _uninstall(self) -> None:
         self._off = True
@@ -175,10 +194,27 @@ class Recorder:
             hook.remove()
         self._patches.undo()
 
-    def _leave_child_alone(self) -> None:
-        """A forked child (a DataLoader's worker, say) is not audited and pays nothing for it."""
+    @property
+    def on(self) -> bool:
+        """Whether it is watching."""
+        return not self._off
+
+    def leave_child_alone(self) -> None:
+        """See :class:`gradaudit.observe.forks.Watching`."""
         if not self._off:
             self._uninstall()
+
+    # -- what was recorded, when it is over ----------------------------------------------------
+
+    def number_of(self, tensor: torch.Tensor) -> int | None:
+        """The leaf that a tensor is in the recording; None if nothing was ever seen of it."""
+        leaf = self._watch.leaves.find(tensor)
+        return leaf.number if leaf is not None and leaf.told else None
+
+    @property
+    def sites(self) -> SiteBook:
+        """The places it has seen, and what stands there."""
+        return self._sites
 
     # -- care ----------------------------------------------------------------------------------
 
@@ -399,7 +435,7 @@ class Recorder:
             site = self._arrive(frame, "a step")
             if site is None:
                 return
-            known = self._optimizers.find(optimizer, frame)
+            known = self._optimizers.find(optimizer)
             key = ("step", site, known.number)
             self._watch.point(key)
             if self._checking:
@@ -443,7 +479,7 @@ class Recorder:
                 return None
             if not self._probe.over:
                 self._probe.arm(frame)
-            targets = self._targets(owner, frame)
+            targets = self._targets(owner)
             key = ("clear", site, targets)
             self._watch.point(key)
             if self._checking:
@@ -471,9 +507,9 @@ class Recorder:
             if self._under_way is None:
                 self._probe.safe_moment()
 
-    def _targets(self, owner: Optimizer | torch.nn.Module, frame: FrameType) -> Members:
+    def _targets(self, owner: Optimizer | torch.nn.Module) -> Members:
         if isinstance(owner, Optimizer):
-            return self._optimizers.find(owner, frame).members
+            return self._optimizers.find(owner).members
         return self._watch.parameters_of(owner)
 
     # -- scaling -------------------------------------------------------------------------------
@@ -489,7 +525,7 @@ class Recorder:
         site = self._sites.here(frame) if self._mine() else None
         if site is not None:
             with self._inside("the unscaling of gradients"), _undispatched():
-                known = self._optimizers.find(optimizer, frame)
+                known = self._optimizers.find(optimizer)
                 self._watch.point(("unscale", site, known.number))
                 self._watch.unscaled(site, known.members)
 
@@ -512,9 +548,7 @@ class Recorder:
                 stack = self._sites.raw_stack(frame)
                 leaf.made_under = tuple(map(self._sites.of, stack[1:]))
             for old, _ in replaced(module, name, parameter):
-                before = leaves.find(old)
-                if before is not None:
-                    leaves.replace(before, leaf, site)
+                leaves.replace(leaves.learn(old), leaf, site)
 
     def _nested(
         self, module: torch.nn.Module, name: str, child: torch.nn.Module | None, frame: FrameType
@@ -525,10 +559,8 @@ class Recorder:
         with self._inside("the registration of a module"), _undispatched():
             leaves = self._watch.leaves
             for old, new in replaced(module, name, child):
-                before = leaves.find(old)
-                if before is not None:
-                    heir = None if new is None else leaves.find(new)
-                    leaves.replace(before, heir, self._sites.here(frame))
+                heir = None if new is None else leaves.learn(new)
+                leaves.replace(leaves.learn(old), heir, self._sites.here(frame))
 
     def _frame_returns(self, frame: FrameType) -> None:
         with self._inside("a name"), _undispatched():

@@ -15,13 +15,17 @@ from types import CodeType, FrameType
 import torch
 
 from gradaudit.model.sites import Location, Site
-from gradaudit.observe.source import SourceBook, Text
+from gradaudit.observe.cells import cell
+from gradaudit.observe.source import SourceBook, SourceFile, Text
 
 #: The name of a frame through which torch is called on behalf of the user's line.
 TRAMPOLINE = "<gradaudit>"
 
 #: Where torch's own files lie.
 _TORCH = os.path.dirname(torch.__file__) + os.sep
+
+#: How the files of what is typed into IPython, and into Python from 3.13 on, are called.
+_INPUTS = ("<ipython-input-", "<python-input-")
 
 #: How many calls around a place are remembered.
 _STACK = 12
@@ -44,12 +48,13 @@ def _library_roots() -> tuple[str, ...]:
 class UserCode:
     """Tells the user's own files from those of Python and of installed packages.
 
-    ``main_file`` is the user's wherever it lies; when it lies inside an installed package
-    (``python -m package.train``), so is that whole package.
+    ``main_file`` is the user's wherever it lies, be it no file but ``<stdin>``; when it lies inside
+    an installed package (``python -m package.train``), so is that whole package.
     """
 
     def __init__(self, main_file: str | None) -> None:
         self._roots = _library_roots()
+        self._main_file = main_file
         self._own = self._own_root(main_file)
         #: every file asked about so far, and whether it is the user's
         self.seen: dict[str, bool] = {}
@@ -79,9 +84,14 @@ class UserCode:
             known = self.seen[path] = self._judge(path)
         return known and code.co_name != TRAMPOLINE
 
+    def is_foreign(self, owner: type) -> bool:
+        """Whether a class comes from a library other than torch."""
+        code = constructor(owner)
+        return code is not None and not self.owns(code) and not code.co_filename.startswith(_TORCH)
+
     def _judge(self, path: str) -> bool:
         if path.startswith("<"):
-            return False
+            return path == self._main_file or path.startswith(_INPUTS)
         real = os.path.realpath(path)
         if self._own is not None and (real == self._own or real.startswith(self._own)):
             return self._own.endswith(os.sep) or real == self._own
@@ -98,6 +108,8 @@ class SiteBook:
         self._sites: dict[tuple[int, int, int, int], Site] = {}
         self._raw: dict[tuple[int, int], Site] = {}
         self._texts: dict[tuple[str, int, int], Site] = {}
+        #: what lies in no file, by what it is shown as
+        self._fileless: dict[str, str] = {}
         #: code objects named by the keys above, so that their ids stay theirs
         self._codes: dict[int, CodeType] = {}
 
@@ -208,14 +220,13 @@ class SiteBook:
 
     def assigned_name(self, site: Site) -> str | None:
         """The variable that the statement at a site assigns to, if it is a simple one."""
-        path = os.path.join(self._cwd, site.location.path)
-        return self.sources[path].assigned_name(site.location.line)
+        return self.source_of(site.location.path).assigned_name(site.location.line)
 
     def binding(self, name: str, read: Site) -> Site | None:
         """Where a variable was given the value that a read finds in it, judging by the text."""
-        path = os.path.join(self._cwd, read.location.path)
-        text = self.sources[path].binding(name, read.location.line)
-        return None if text is None else self.at(path, text, read.location.function)
+        source = self.source_of(read.location.path)
+        text = source.binding(name, read.location.line)
+        return None if text is None else self.at(source.path, text, read.location.function)
 
     def _keep(self, code: CodeType) -> None:
         self._codes[id(code)] = code
@@ -229,7 +240,7 @@ class SiteBook:
                 return Location(
                     self.shown(path),
                     line,
-                    function=_function(frame.f_code),
+                    function=function_of(frame.f_code),
                     source=self.sources[path].line(line),
                 )
         return None
@@ -237,11 +248,19 @@ class SiteBook:
     # -- places ------------------------------------------------------------------------------
 
     def shown(self, path: str) -> str:
-        """A path as the report shows it: relative to where the command was started."""
+        """A path as the report shows it: relative to where the command was started; or a cell."""
+        fileless = cell(path) or (path if path.startswith("<") else None)
+        if fileless is not None:
+            self._fileless[fileless] = path
+            return fileless
         absolute = os.path.abspath(os.path.join(self._cwd, path))
         if absolute.startswith(self._cwd.rstrip(os.sep) + os.sep):
             return os.path.relpath(absolute, self._cwd)
         return absolute
+
+    def source_of(self, shown: str) -> SourceFile:
+        """The text behind a path that the report shows."""
+        return self.sources[self._fileless.get(shown) or os.path.join(self._cwd, shown)]
 
     def location(self, code: CodeType, lasti: int) -> Location:
         """Where an instruction stands, with columns from Python 3.11 on."""
@@ -253,11 +272,18 @@ class SiteBook:
             last = source if end_line == line else self.sources[path].line(end_line or line) or ""
             end_column = _characters(last, end_column) + 1
         return Location(
-            self.shown(path), line, end_line, column, end_column, _function(code), source
+            self.shown(path), line, end_line, column, end_column, function_of(code), source
         )
 
 
-def _function(code: CodeType) -> str | None:
+def constructor(owner: type) -> CodeType | None:
+    """The code of a class's ``__init__``, unless it is not Python's."""
+    code = getattr(inspect.getattr_static(owner, "__init__"), "__code__", None)
+    return code if isinstance(code, CodeType) else None
+
+
+def function_of(code: CodeType) -> str | None:
+    """The name of the function that code belongs to; the module itself is none."""
     name: str = getattr(code, "co_qualname", code.co_name)  # co_qualname: Python 3.11
     return None if name == "<module>" else name
 

@@ -61,6 +61,11 @@ class SourceFile:
     def __init__(self, path: str) -> None:
         self.path = path
 
+    @property
+    def text(self) -> str:
+        """All of it."""
+        return "".join(linecache.getlines(self.path))
+
     def line(self, number: int) -> str | None:
         """The text of a line, stripped of its end; None beyond the file."""
         text = linecache.getline(self.path, number)
@@ -70,7 +75,7 @@ class SourceFile:
     def tree(self) -> ast.Module:
         """The syntax tree; of an unreadable file, an empty one."""
         try:
-            return ast.parse("".join(linecache.getlines(self.path)))
+            return ast.parse(self.text)
         except (SyntaxError, ValueError):  # not Python, or another version's
             return ast.Module(body=[], type_ignores=[])
 
@@ -264,9 +269,18 @@ class SourceFile:
             and any(_last_name(each) == name for each in (node.func.value, *node.args[:1]))
         ]
 
-    def assignment_to_self(self, attribute: str) -> Text | None:
-        """Where ``self.<attribute> = …`` (or an annotated one) stands, the first in the file."""
+    def function_at(self, line: int) -> ast.AST:
+        """The function that begins (decorators included) at a line; else an empty one."""
         for node in ast.walk(self.tree):
+            if isinstance(node, _Function):
+                first = min(each.lineno for each in (node, *node.decorator_list))
+                if line in (first, node.lineno):
+                    return node
+        return ast.Module(body=[], type_ignores=[])
+
+    def assignment_to_self(self, attribute: str, inside: ast.AST | None = None) -> Text | None:
+        """Where ``self.<attribute> = …`` (or an annotated one) stands first, in all or a part."""
+        for node in ast.walk(inside or self.tree):
             targets: list[ast.expr] = []
             if isinstance(node, ast.Assign):
                 targets = node.targets

@@ -10,6 +10,8 @@
 ``markdown``     Markdown, for a job summary or a comment
 ``live``         single lines, while the script still runs
 ``github``       workflow commands: annotations on the lines of a pull request
+``plain``        what the console shows, as text
+``notebook``     the page as the output of a cell
 ``documents``    which of these becomes which file
 ``catalogue``    the rules, as a table and one by one
 

@@ -16,7 +16,7 @@ Tone = Literal["error", "warning", "healthy"]
 
 _ENDINGS: dict[Outcome, str] = {
     "completed": "",
-    "failed": "; the script failed",
+    "failed": "; it failed",
     "stopped": "; stopped at the limit",
     "interrupted": "; interrupted",
 }
@@ -125,7 +125,8 @@ def count(number: int, noun: str) -> str:
 
 
 def _absence(report: Report) -> str:
-    missing = "no backward call was seen" if report.environment.torch else "torch was not imported"
+    told = (gap.why for gap in report.coverage.gaps if gap.what == "everything")
+    missing = next(told, "no backward call was seen")
     return missing + _ending(report.run)
 
 

@@ -28,10 +28,10 @@ _ALL_NORMS, _FEWEST_NORMS = 50_000, 10
 
 
 def assemble(recording: Recording | None, facts: RunFacts) -> Report:
-    """Judge a recording and write the report; None means that torch was never imported."""
+    """Judge a recording, if there is one, and write the report."""
     if recording is None:
         return _report(facts, None, (), (), ())
-    case = Case(recording, complete=facts.outcome == "completed")
+    case = Case(recording, complete=facts.outcome == "completed", whole=facts.whole)
     findings = judge(case)
     return _report(facts, recording, findings, _parameters(case), _optimizers(case))
 
@@ -53,7 +53,7 @@ def _report(
             () if recording is None else recording.devices,
         ),
         run=_run(facts, recording),
-        coverage=_coverage(recording),
+        coverage=_coverage(recording, facts),
         loops=() if recording is None else recording.loops,
         optimizers=optimizers,
         parameters=parameters,
@@ -86,11 +86,15 @@ def _run(facts: RunFacts, recording: Recording | None) -> Run:
     )
 
 
-def _coverage(recording: Recording | None) -> Coverage:
+def _coverage(recording: Recording | None, facts: RunFacts) -> Coverage:
     if recording is None:
-        return Coverage(0, (Gap("everything", "the script never imported torch"),))
-    sampled = tuple(Stride(*run) for run in recording.ledger.sampled)
-    return Coverage(recording.probed_iterations, recording.gaps, sampled)
+        return Coverage(0, (Gap("everything", facts.unrecorded),))
+    rest = Gap("the rest of the program", f"only the block at {facts.target} was audited")
+    return Coverage(
+        recording.probed_iterations,
+        recording.gaps if facts.whole else (*recording.gaps, rest),
+        tuple(Stride(*run) for run in recording.ledger.sampled),
+    )
 
 
 def _parameters(case: Case) -> tuple[ParameterInfo, ...]:

@@ -35,12 +35,23 @@ def entered_stack(evidence: Evidence) -> tuple[Site, ...]:
 class Case:
     """One recording under judgement; ``claimed`` are the leaves a root cause was found for.
 
-    ``complete`` is whether the script ran to its own end.
+    ``complete`` is whether what was recorded ran to its own end; ``whole`` whether it is all of a
+    program, so that nothing came before it or after.  Gradients of ``expected`` leaves are wanted,
+    whatever the script does with them.
     """
 
-    def __init__(self, recording: Recording, *, complete: bool = True) -> None:
+    def __init__(
+        self,
+        recording: Recording,
+        *,
+        complete: bool = True,
+        whole: bool = True,
+        expected: frozenset[int] = frozenset(),
+    ) -> None:
         self.recording = recording
         self.complete = complete
+        self.whole = whole
+        self.expected = expected
         self.claimed: set[int] = set()
 
     @property
@@ -123,6 +134,10 @@ class Case:
         """The optimizers that have a leaf."""
         return [self.ledger.optimizers[number] for number in self._optimizers_of.get(leaf, [])]
 
+    def owned(self, leaf: int) -> bool:
+        """Whether an optimizer has a leaf, though nothing was seen of it but that."""
+        return leaf in self._optimizers_of or self.facts(leaf).elsewhere
+
     def optimizer_name(self, record: OptimizerRecord) -> str:
         """What the user calls an optimizer."""
         for number, known in self.ledger.optimizers.items():
@@ -176,7 +191,7 @@ class Case:
             for heir in dict.fromkeys(candidates)
             if heir != leaf
             and heir in self.recording.leaves
-            and not self.optimizers_of(heir)
+            and not self.owned(heir)
             and self.life(heir).deposited.count >= 2
             and self.life(heir).deposited.first > last
         )
@@ -196,14 +211,14 @@ class Case:
         return sum(record.count - record.failed for record in self.ledger.backwards.values())
 
     def never_fed(self, leaf: int) -> bool:
-        """Whether no gradient ever arrived, by a backward or by hand."""
+        """Whether no gradient ever arrived, by a backward or by hand, before the audit or in it."""
         life = self.life(leaf)
-        return not life.deposited and not life.assigned
+        return not life.deposited and not life.assigned and not self.evidence(leaf).fed_before
 
     def wanted(self, leaf: int) -> bool:
         """Whether the script plainly expects a gradient: it is stepped, or read by name."""
         evidence = self.evidence(leaf)
-        if any(record.steps for record in self.optimizers_of(leaf)):
+        if leaf in self.expected or any(record.steps for record in self.optimizers_of(leaf)):
             return True
         if any(not read.bulk or evidence.requires_grad for read in evidence.none_reads):
             return True

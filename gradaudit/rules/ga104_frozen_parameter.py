@@ -138,6 +138,8 @@ def _everything(case: Case, leaf: int) -> tuple[str, Site | None] | None:
 
 def _own_group(case: Case, leaf: int) -> tuple[str, Site | None] | None:
     for record in case.optimizers_of(leaf):
+        if not case.whole and record.site is None:
+            continue  # it may be unfrozen when its turn comes
         for group in record.groups:
             one_of_several = leaf in group and len(record.groups) > 1 and record.steps
             if one_of_several and not any(case.evidence(each).requires_grad for each in group):

@@ -154,13 +154,24 @@ def _lacks_backward(case: Case, leaf: int) -> bool:
     evidence = case.evidence(leaf)
     if not case.backwards_done:
         failed = any(record.failed for record in case.ledger.backwards.values())
-        return not failed and not evidence.severed
+        return not failed and not evidence.severed and not _came_before(case, leaf)
     if evidence.loss_left is None:
         return False
     owners = case.optimizers_of(leaf)
     if not owners:
         return not evidence.severed
     return all(case.never_fed(member) for record in owners for member in record.members)
+
+
+def _came_before(case: Case, leaf: int) -> bool:
+    """Whether the backward may have come before the block that was seen, or may come behind it."""
+    if case.whole:
+        return False
+    owners = [record for record in case.optimizers_of(leaf) if record.steps]
+    members = [member for record in owners for member in record.members]
+    if any(case.evidence(member).fed_before for member in members):
+        return True
+    return not owners and case.evidence(leaf).loss_left is None
 
 
 def _where(case: Case, leaf: int) -> Site | None:

@@ -86,7 +86,7 @@ def _read(case: Case) -> Iterator[Verdict]:
         for leaf in case.recording.leaves
         if case.life(leaf).stale_read.count
         and not case.life(leaf).applied.count
-        and not case.optimizers_of(leaf)
+        and not case.owned(leaf)
     ]
     for site, leaves in case.grouped(stale, lambda leaf: case.life(leaf).stale_read.main_site()):
         life = case.life(min(leaves))

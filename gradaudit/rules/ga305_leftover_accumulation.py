@@ -76,7 +76,9 @@ def _left_over(case: Case, leaf: int) -> bool:
         return False  # several backwards to a step, but each from a place of its own
     if any(entry.site is not site for entry in life.stock):
         return False
-    return 0 < life.held < window or (life.lost.count > 0 and life.held < window)
+    if life.lost.count > 0 and life.held < window:
+        return True
+    return 0 < life.held < window and case.whole  # else the rest may come behind what was seen
 
 
 RULE = Rule(

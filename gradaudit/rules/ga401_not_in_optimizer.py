@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from gradaudit.ledger.records import OptimizerRecord
 from gradaudit.model.sites import Site
 from gradaudit.rules.case import Case
 from gradaudit.rules.rule import MANY, OPTIMIZER, Link, Rule, Verdict
@@ -50,17 +51,19 @@ def check(case: Case) -> Iterator[Verdict]:
     trained = {leaf for record in stepping for leaf in record.members}
     if not any(case.evidence(leaf).kind == "parameter" for leaf in trained):
         return  # an input is optimised; the networks only lead to it
-    yield from _made_anew(case, stepping[0].site)
+    optimizer = _known_at(stepping[0])
+    yield from _made_anew(case, optimizer)
     outside = [
         leaf
         for leaf in case.recording.leaves
         if leaf not in case.claimed
         and not case.facts(leaf).derived
-        and not case.optimizers_of(leaf)
+        and not case.owned(leaf)
         and _should_be_trained(case, leaf)
     ]
-    built = stepping[0].site
-    for site, leaves in case.grouped(outside, lambda leaf: case.facts(leaf).escaped or built):
+    for site, leaves in case.grouped(
+        outside, lambda leaf: case.facts(leaf).escaped or optimizer.site
+    ):
         count = len(leaves)
         escaped = case.facts(min(leaves)).escaped
         life = case.life(min(leaves))
@@ -73,12 +76,20 @@ def check(case: Case) -> Iterator[Verdict]:
             site,
             leaves,
             severity="error" if escaped is not None else "warning",
-            chain=tuple(_chain(escaped, built, life.deposited.main_site())),
+            chain=tuple(_chain(escaped, optimizer, life.deposited.main_site())),
             span=life.deposited.span(),
         )
 
 
-def _made_anew(case: Case, built: Site | None) -> Iterator[Verdict]:
+def _known_at(optimizer: OptimizerRecord) -> Link:
+    """Where an optimizer was built; one that was there before anybody looked is stepped."""
+    if optimizer.site is not None:
+        return Link("the optimizer is built here, without it", optimizer.site)
+    stepped = max(optimizer.step_sites, key=optimizer.step_sites.__getitem__)
+    return Link("the optimizer is stepped here, without it", stepped)
+
+
+def _made_anew(case: Case, optimizer: Link) -> Iterator[Verdict]:
     """Parameters that a forward makes, and the next one makes again."""
     fleeting = [
         leaf
@@ -86,7 +97,7 @@ def _made_anew(case: Case, built: Site | None) -> Iterator[Verdict]:
         if leaf not in case.claimed
         and not case.facts(leaf).derived
         and case.facts(leaf).numel
-        and not case.optimizers_of(leaf)
+        and not case.owned(leaf)
         and case.evidence(leaf).kind == "parameter"
         and case.facts(leaf).requires_grad
         and case.life(leaf).deposited.count == 1
@@ -105,16 +116,15 @@ def _made_anew(case: Case, built: Site | None) -> Iterator[Verdict]:
             subjects=tuple(sorted(paths)),
             explains=leaves,
             severity="warning",
-            chain=tuple(_chain(None, built, case.life(min(leaves)).deposited.main_site())),
+            chain=tuple(_chain(None, optimizer, case.life(min(leaves)).deposited.main_site())),
             span=case.everything(),
         )
 
 
-def _chain(escaped: Site | None, built: Site | None, fed: Site | None) -> Iterator[Link]:
+def _chain(escaped: Site | None, optimizer: Link, fed: Site | None) -> Iterator[Link]:
     if escaped is not None:
         yield Link("kept here, where its module does not see it", escaped)
-    if built is not None:
-        yield Link("the optimizer is built here, without it", built)
+    yield optimizer
     if fed is not None:
         yield Link("it receives a gradient here", fed)
 

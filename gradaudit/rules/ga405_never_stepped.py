@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from gradaudit.ledger.records import OptimizerRecord
 from gradaudit.rules.case import Case
 from gradaudit.rules.rule import OPTIMIZER, Link, Rule, Verdict
 from gradaudit.rules.words import does, several
@@ -30,7 +31,9 @@ across epochs, or step at the end of each.
 
 ## When it is fine
 Optimizers that begin to step later in the run, and parameters updated by another optimizer or by
-hand, are not reported. When the audit was stopped before the script's end it is only a note.
+hand, are not reported. When the audit was stopped before the script's end it is only a note. Where
+only a block is audited, what has arrived may still be applied behind it: that is a note if the
+optimizer was built in the block, and nothing if not.
 
 ## References
 - torch.optim.lr_scheduler, "How to adjust learning rate"
@@ -56,9 +59,11 @@ def check(case: Case) -> Iterator[Verdict]:
             and not case.life(leaf).applied
             and not any(other.steps for other in case.optimizers_of(leaf))
         )
-        if not fed:
+        in_vain = _in_vain(case, record, fed)
+        if not fed or (not in_vain and record.site is None):
             continue
-        unreached = case.recording.optimizers[number].unreached
+        # of a stretch of a program the step may well stand behind it
+        unreached = case.recording.optimizers[number].unreached if case.whole else None
         count = len(fed)
         yield Verdict(
             f"`{case.optimizer_name(record)}` is never stepped: {several(count, 'parameter')} "
@@ -66,9 +71,9 @@ def check(case: Case) -> Iterator[Verdict]:
             "Call its step() after the backward."
             if unreached is None
             else "See to it that this step is reached.",
-            unreached or record.site,
+            unreached or record.site or case.life(min(fed)).deposited.main_site(),
             fed,
-            severity="error" if case.complete else "note",
+            severity="error" if case.complete and in_vain else "note",
             chain=(
                 Link("built here", record.site),
                 Link("this step is never reached", unreached),
@@ -76,6 +81,18 @@ def check(case: Case) -> Iterator[Verdict]:
             ),
             span=case.life(min(fed)).deposited.span(),
         )
+
+
+def _in_vain(case: Case, record: OptimizerRecord, fed: frozenset[int]) -> bool:
+    """Whether no later step can make it good.
+
+    The run is over, the gradients were cleared, or others were stepped time and again since it was
+    built.
+    """
+    if case.whole or all(case.life(leaf).lost.count >= OFTEN for leaf in fed):
+        return True
+    others = any(other.steps >= OFTEN for other in case.ledger.optimizers.values())
+    return others and record.site is not None
 
 
 RULE = Rule(

@@ -7,5 +7,6 @@ Nothing here observes, judges or shows; whoever runs the script, or reads a repo
 ``comments``    ``# gradaudit: ignore[GA202] reason`` in a source file
 ``baseline``    findings that are known, in a file
 ``tame``        a report and all of these become the report that counts
+``threshold``   from which severity on findings fail a run or a test
 ``difference``  what is new, gone or changed between two reports
 """

@@ -170,6 +170,7 @@ def test_help_imports_little():
     loaded = set(gradaudit("--help", code=call).stderr.split())
     assert "typer" in loaded
     assert not loaded & {"torch", "numpy", "rich", "msgspec", "jinja2", "gradaudit.launch.session"}
+    assert not {name for name in loaded if name.startswith("gradaudit.embed")}
     assert "torch" not in gradaudit("rules", code=call).stderr.split()
 
 
@@ -188,11 +189,32 @@ def test_a_neighbour_called_like_a_library_of_ours(tmp_path):
     assert "GA201" in result.stdout
 
 
-def test_completion():
+@pytest.mark.parametrize(
+    ("line", "offered"),
+    [
+        ("ex", ["explain"]),
+        ("explain GA40", [f"GA40{number}" for number in range(1, 8)]),
+        ("explain GA999", []),
+        ("explain zero-", ["zero-before-step", "zero-gradient"]),
+        ("run --select GA50", ["GA501", "GA502"]),
+        ("run --ignore GA201,GA50", ["GA201,GA501", "GA201,GA502"]),
+        ("run train", []),  # the shell then offers files
+    ],
+)
+def test_completion(line, offered):
     result = gradaudit(
-        _GRADAUDIT_COMPLETE="complete_bash", COMP_WORDS="gradaudit ex", COMP_CWORD="1"
+        _GRADAUDIT_COMPLETE="complete_bash",
+        COMP_WORDS=f"gradaudit {line}",
+        COMP_CWORD=str(len(line.split())),
     )
-    assert result.stdout.split() == ["explain"]
+    assert result.stdout.split() == offered
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_the_completion_of_a_shell_can_be_had(shell):
+    call = "from gradaudit.cli.app import main; main()"
+    script = gradaudit(code=call, _GRADAUDIT_COMPLETE=f"source_{shell}").stdout
+    assert "complete_" + shell in script
 
 
 def test_show_prints_what_run_printed(tmp_path):

@@ -328,3 +328,53 @@ def test_a_tally_never_ends_before_it_begins():
     span = ledger.life(1).deposited.span()
     assert span is not None
     assert span.first <= span.last < 2
+
+
+def inherited(*leaves: int) -> Story:
+    """Leaves whose gradients were there before anybody looked."""
+    story = Story()
+    for leaf in leaves:
+        story.ledger.feed(ev.LeafSeen(leaf, "parameter", requires_grad=True, holding=True))
+        story.filled.add(leaf)
+    story.optimizer(0, *leaves)
+    return story
+
+
+def test_a_step_uses_a_gradient_that_was_there_before_anybody_looked():
+    story = inherited(0)
+    story.step()
+    assert story.timeline(0) == [(0, 0, "fresh", 1)]
+    life = story.ledger.life(0)
+    assert (life.applied.count, life.missing.count, life.deposited.count) == (1, 0, 0)
+    assert story.ledger.evidence[0].fed_before
+
+
+def test_what_was_there_is_no_stale_gradient_until_it_is_seen_to_be_applied():
+    story = inherited(0)
+    story.backward(0)
+    story.step()
+    assert not story.ledger.life(0).stale
+    story.backward(0)
+    story.step()
+    assert story.ledger.life(0).stale.count == 1
+
+
+def test_clearing_what_was_there_loses_nothing():
+    story = inherited(0)
+    story.zero(0)
+    story.step()
+    life = story.ledger.life(0)
+    assert not life.discarded
+    assert not life.starved
+    assert life.missing.count == 1
+
+
+def test_what_was_there_and_stays_is_unapplied():
+    story = inherited(0, 1)
+    story.zero(0)
+    story.backward(0)
+    story.step()
+    assert story.timeline(1) == [(0, 0, "fresh", 1)]
+    story = inherited(0)
+    story.backward(line="elsewhere")
+    assert story.timeline(0) == [(0, 0, "unapplied", 0)]

@@ -262,3 +262,21 @@ def test_attribute_assignments_are_told_with_their_text(source):
         ("net.require_grad", 1),
         ("net.fc.requires_grad", 2),
     ]
+
+
+def test_an_assignment_is_looked_for_in_one_function(source):
+    file = source("""
+        class First:
+            def __init__(self):
+                self.head = 1
+
+        class Second:
+            @decorated
+            def __init__(self):
+                self.head = 2
+    """)
+    assert file.assignment_to_self("head").line == 3
+    for first_line in (6, 7):  # with the decorator, as Python 3.8 to 3.14 count, and without
+        inside = file.function_at(first_line)
+        assert file.assignment_to_self("head", inside).line == 8
+    assert file.assignment_to_self("head", file.function_at(99)) is None

@@ -78,7 +78,12 @@ SAMPLES = {
     "only_a_note": report(_LEFTOVER, iterations=1),
     "no_location": report(finding("nothing ever reached it", parameters=("w",))),
     "no_source": report(finding(location=at(3, path="<string>"))),
-    "no_torch": report(torch=None, iterations=0, parameters=()),
+    "no_torch": report(
+        torch=None,
+        iterations=0,
+        parameters=(),
+        gaps=(Gap("everything", "the script never imported torch"),),
+    ),
     "no_backward": report(iterations=0, outcome="stopped"),
     "failed": report(
         outcome="failed",

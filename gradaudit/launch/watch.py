@@ -29,9 +29,17 @@ class Watch:
         """Whether there was anything to record, recorded or not."""
         return self._hook.fired or "torch" in sys.modules
 
+    @property
+    def trained(self) -> bool:
+        """Whether anything was seen that trains."""
+        return self.recorder is not None and self.recorder.trained
+
     def arm(self) -> None:
-        """Wait for the import."""
-        self._hook.arm()
+        """Wait for the import; in a process that was forked it may have been long ago."""
+        if "torch" in sys.modules:
+            self._begin()
+        else:
+            self._hook.arm()
 
     def disarm(self) -> None:
         """Wait no more."""

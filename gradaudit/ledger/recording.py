@@ -19,6 +19,7 @@ class LeafFacts:
     ``path`` is the same without the number that tells leaves of equal names apart.
     ``escaped`` is where a container or a plain tensor kept it from being registered in its module.
     ``evaluating`` is whether the module that owns it was in eval mode at the end.
+    ``replicated`` is whether DistributedDataParallel keeps it equal on all ranks.
     """
 
     name: str
@@ -34,6 +35,7 @@ class LeafFacts:
     path: str = ""
     derived: bool = False
     by_library: bool = False
+    replicated: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +56,7 @@ class Recording:
 
     ``broken`` is whether the audit failed while it followed backwards, steps or clearings, so that
     the lives are not to be trusted; ``blind`` is why the dataflow was not seen, if it was not.
+    ``rank`` is the rank and the size of the world, if there is one.
     """
 
     ledger: Ledger
@@ -67,3 +70,4 @@ class Recording:
     audit_seconds: float
     broken: bool = False
     blind: str | None = None
+    rank: tuple[int, int] | None = None

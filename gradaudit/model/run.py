@@ -17,7 +17,10 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class RunFacts:
-    """What launch knows of a run once the script is over; the rest of the report is observed."""
+    """What launch knows of a run once the script is over; the rest of the report is observed.
+
+    ``rank`` and ``world_size`` are what the launcher said; torch.distributed knows better.
+    """
 
     target: str
     argv: tuple[str, ...]
@@ -26,6 +29,8 @@ class RunFacts:
     exit_code: int
     exception: ExceptionInfo | None
     wall_seconds: float
+    rank: int = 0
+    world_size: int = 1
 
 
 class TrainingStopped(SystemExit):

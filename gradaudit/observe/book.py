@@ -164,7 +164,13 @@ class Book:
     # -- writing -----------------------------------------------------------------------------------
 
     def recording(
-        self, *, probe: Probe, gaps: tuple[Gap, ...], audit_seconds: float, broken: bool
+        self,
+        *,
+        probe: Probe,
+        gaps: tuple[Gap, ...],
+        audit_seconds: float,
+        broken: bool,
+        rank: tuple[int, int] | None,
     ) -> Recording:
         """Everything that was seen, in words."""
         ledger = self._watch.ledger
@@ -181,6 +187,7 @@ class Book:
             gaps=gaps,
             audit_seconds=audit_seconds,
             broken=broken,
+            rank=rank,
             blind=next((gap.why for gap in gaps if gap.what in BLINDING), None),
         )
 
@@ -224,6 +231,7 @@ class Book:
                 path=path,
                 derived=leaf.derived,
                 by_library=leaf.by_library,
+                replicated=leaf.replicated,
             )
         return facts
 

@@ -33,6 +33,7 @@ from gradaudit.observe.modules import replaced, watch_registrations
 from gradaudit.observe.optimizers import Optimizers, watch_optimizers
 from gradaudit.observe.patches import Patches
 from gradaudit.observe.probe import Probe
+from gradaudit.observe.replicas import Replicas
 from gradaudit.observe.roots import Roots
 from gradaudit.observe.sampling import Sampler
 from gradaudit.observe.sites import SiteBook, UserCode
@@ -87,6 +88,7 @@ class Recorder:
         self._book = Book(self._watch, self._optimizers, self._sites)
         self._probe = Probe(self._watch, self._sites, self._gap, self._frame_returns)
         self._roots = Roots()
+        self._replicas = Replicas(self._watch.leaves)
         self._sampler = Sampler(self._watch.leaves, self._watch.tell)
         self._patches = Patches()
         self._hooks: list[RemovableHandle] = []
@@ -100,6 +102,8 @@ class Recorder:
         self._released = False
         self._broken = False
         self._closures = 0
+        #: whether a limit of the run has ended the training
+        self.stopped = False
 
     # -- the life of the recorder --------------------------------------------------------------
 
@@ -110,6 +114,7 @@ class Recorder:
         watch_scaling(self._patches, self)
         self._hooks += watch_optimizers(self._patches, self)
         self._hooks += watch_registrations(self._registered, self._nested)
+        self._hooks.append(self._replicas.watch())
         self._patches.replace(torch, "compile", self._compile(torch.compile))
         os.register_at_fork(after_in_child=self._leave_child_alone)
         self._probe.begin()
@@ -126,14 +131,24 @@ class Recorder:
                 gaps=tuple(Gap(what, why) for what, why in self._gaps.items()),
                 audit_seconds=self._seconds + self._probe.seconds,
                 broken=self._broken,
+                rank=self._replicas.rank,
             )
         return self._recording
+
+    @property
+    def trained(self) -> bool:
+        """Whether anything was seen that trains."""
+        return bool(self.ledger.backward_calls or self.ledger.optimizer_steps)
 
     def _last_look(self) -> None:
         if self._off:
             return
         if not self.ledger.backward_calls and _PROCESSES & sys.modules.keys():
-            self._gap("training in other processes", "what child processes did is not followed")
+            self._gap(
+                "training in other processes",
+                "of those that multiprocessing starts none was seen to train, and others, its "
+                "pools among them, are not followed",
+            )
         with torch._C.DisableTorchFunction():
             self._optimizers.refresh_all()
             self._watch.point(("end",))
@@ -201,12 +216,14 @@ class Recorder:
         """Stop where a new iteration would begin beyond the limit."""
         limits = self._limits
         if limits.max_seconds is not None and monotonic() - self._began > limits.max_seconds:
+            self.stopped = True
             raise TrainingStopped(f"--max-seconds {limits.max_seconds:g} reached")
         if (
             limits.max_iterations is not None
             and self.ledger.iterations >= limits.max_iterations
             and self.ledger.would_begin_iteration(key)
         ):
+            self.stopped = True
             raise TrainingStopped(f"--max-iterations {limits.max_iterations} reached")
 
     # -- backward ------------------------------------------------------------------------------
@@ -253,6 +270,7 @@ class Recorder:
             for leaf in graph.tensors():
                 self._watch.follow(leaf)
             self._optimizers.refresh_all()
+            self._replicas.look()
             self._book.look(frame)
             meant = self._probe.backward_begins(tensors)
         grad_mode_off = None if torch.is_grad_enabled() else self._probe.switch(frame)

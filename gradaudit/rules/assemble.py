@@ -65,6 +65,8 @@ def _report(
 
 def _run(facts: RunFacts, recording: Recording | None) -> Run:
     ledger = None if recording is None else recording.ledger
+    told = (facts.rank, facts.world_size)
+    rank, world_size = told if recording is None else recording.rank or told
     return Run(
         target=facts.target,
         argv=facts.argv,
@@ -78,6 +80,8 @@ def _run(facts: RunFacts, recording: Recording | None) -> Run:
         zero_grad_calls=0 if ledger is None else ledger.zero_grad_calls,
         wall_seconds=facts.wall_seconds,
         audit_seconds=0.0 if recording is None else recording.audit_seconds,
+        rank=rank,
+        world_size=world_size,
     )
 
 
@@ -105,6 +109,7 @@ def _parameters(case: Case) -> tuple[ParameterInfo, ...]:
             optimizers=tuple(owners.get(leaf, ())),
             timeline=tuple(case.life(leaf).timeline),
             grad_norm=tuple(case.ledger.values(leaf).norms),
+            replicated=facts.replicated,
         )
         for leaf, facts in case.recording.leaves.items()
     )

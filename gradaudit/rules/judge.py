@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
-from gradaudit.model.findings import SEVERITIES, Finding, Related
+from gradaudit.model.findings import SEVERITIES, Consequence, Finding, Related
 from gradaudit.model.sites import Location
 from gradaudit.rules.case import Case
-from gradaudit.rules.catalogue import ASKED
+from gradaudit.rules.catalogue import ASKED, ASKED_OF_RANKS
 from gradaudit.rules.follows import consequences
-from gradaudit.rules.rule import Rule, Verdict
+from gradaudit.rules.ranks import Ranks
+from gradaudit.rules.rule import Discord, RankRule, RecordingRule, Verdict
 
 
 def judge(case: Case) -> tuple[Finding, ...]:
@@ -30,7 +31,37 @@ def judge(case: Case) -> tuple[Finding, ...]:
     return tuple(findings)
 
 
-def _finding(case: Case, rule: Rule, verdict: Verdict) -> Finding:
+def judge_ranks(ranks: Ranks, told: Sequence[Finding]) -> tuple[list[Finding], list[Finding]]:
+    """What only several reports together show, and what of ``told`` does not follow from it."""
+    found, explained = [], set()
+    for rule in ASKED_OF_RANKS:
+        for discord in rule.check(ranks):
+            found.append(_finding_across(rule, discord))
+            explained |= {finding.fingerprint for finding in discord.explains}
+    return found, [finding for finding in told if finding.fingerprint not in explained]
+
+
+def _finding_across(rule: RankRule, discord: Discord) -> Finding:
+    return Finding(
+        rule=rule.code,
+        name=rule.name,
+        severity=discord.severity or rule.severity,
+        message=discord.message,
+        help=discord.help,
+        parameters=tuple(sorted(discord.parameters)),
+        location=discord.location,
+        related=discord.chain,
+        iterations=discord.span,
+        consequences=tuple(
+            Consequence(finding.rule, finding.message, finding.parameters)
+            for finding in discord.explains
+        ),
+        fingerprint=fingerprint(rule.code, discord.location, discord.parameters),
+        ranks=discord.ranks,
+    )
+
+
+def _finding(case: Case, rule: RecordingRule, verdict: Verdict) -> Finding:
     names = (*verdict.subjects, *sorted(map(case.name, verdict.leaves)))
     return Finding(
         rule=rule.code,

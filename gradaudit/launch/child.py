@@ -1,0 +1,141 @@
+"""A process that the script has started by ``multiprocessing``: audited, and heard by its part.
+
+It shows nothing and writes no report: what it has seen becomes a part of the report that the
+process makes which the user started.  One that trains nothing leaves nothing.
+"""
+
+from __future__ import annotations
+
+import os
+import pickle
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+from gradaudit.launch.assignment import Assignment
+from gradaudit.launch.ending import Ending, exited, killed
+from gradaudit.launch.exits import report_before_exit
+from gradaudit.launch.parts import Parts
+from gradaudit.launch.signals import DeadlySignals, die
+from gradaudit.launch.surroundings import Surroundings
+from gradaudit.launch.tracebacks import remove_our_frames
+from gradaudit.launch.watch import Watch
+
+#: ``_wrap(fn, i, args, error_file)`` in here sends the traceback of ``fn`` to the parent.
+_TORCH_SPAWN = "torch.multiprocessing.spawn"
+
+
+@dataclass(frozen=True, slots=True)
+class Ticket:
+    """What a process needs to be audited; ``prefix`` tells the children of ranks apart."""
+
+    assignment: Assignment
+    parts: Parts
+    prefix: str = ""
+
+
+def write_ticket(ticket: Ticket) -> bytes:
+    """Write a ticket that travels with the preparations of a spawned process."""
+    return pickle.dumps(ticket)
+
+
+def read_ticket(data: bytes) -> Ticket:
+    """Read one; it was written by the process that started this one."""
+    ticket: Ticket = pickle.loads(data)  # noqa: S301 - as trusted as all else that came with it
+    return ticket
+
+
+def audit_child(ticket: Ticket, process: Any, run: Callable[[], int]) -> int:  # noqa: ANN401
+    """Run a process to its end, audited; its exit code."""
+    child = _Child(ticket, _part_name(ticket, process))
+    child.begin()
+    _show_no_frame_of_ours(process)
+    code = run()
+    child.close(exited(code & 0xFF))
+    return code
+
+
+class _Child:
+    def __init__(self, ticket: Ticket, name: str) -> None:
+        self._assignment = ticket.assignment
+        self._parts = ticket.parts
+        self._name = name
+        self._surroundings = Surroundings.of_child(ticket.assignment.path, ticket.assignment.cwd)
+        self._watch = Watch(ticket.assignment.limits, self._broke)
+        self._signals = DeadlySignals(self._close_killed)
+        self._owner = os.getpid()
+        self._started = time.perf_counter()
+        self._closed = False
+
+    def begin(self) -> None:
+        """Watch from here on, and leave by no door without having been heard."""
+        self._watch.arm()
+        self._signals.arm()
+        os.register_at_fork(after_in_child=self._become_child)
+        report_before_exit(lambda status: self.close(exited(status & 0xFF)))
+
+    def close(self, ending: Ending) -> int:
+        """Hand in the part, once; the exit code to leave by."""
+        if os.getpid() == self._owner and not self._closed:
+            self._closed = True
+            if self._watch.trained:
+                with self._surroundings.restored():
+                    self._hand_in(ending)
+        return ending.code
+
+    def _hand_in(self, ending: Ending) -> None:
+        from gradaudit.launch.reporter import judge
+
+        recorder = self._watch.recorder
+        if recorder is None:
+            return
+        try:
+            if recorder.stopped and not ending.code:
+                ending = replace(ending, outcome="stopped")
+            seconds = time.perf_counter() - self._started
+            report = judge(recorder.finish(), self._assignment, ending, seconds)
+            self._parts.hand_in(self._name, report)
+        except Exception as error:  # said, and the process ends as it would have
+            self._broke(error)
+
+    def _close_killed(self, signum: int) -> None:
+        self.close(killed(signum))
+        die(signum)
+
+    def _become_child(self) -> None:
+        self._watch.disarm()
+        self._signals.disarm()
+
+    def _broke(self, error: Exception) -> None:
+        if sys.__stderr__ is not None:
+            sys.__stderr__.write(
+                f"gradaudit: The audit of a process broke, the script is not affected: "
+                f"{type(error).__name__}: {error}\n"
+            )
+
+
+def _part_name(ticket: Ticket, process: Any) -> str:  # noqa: ANN401
+    """Name the part so that names sort as the processes were started."""
+    identity = "-".join(f"{number:06}" for number in process._identity)
+    return f"{ticket.prefix}{identity}"
+
+
+def _show_no_frame_of_ours(process: Any) -> None:  # noqa: ANN401
+    """Unlink our frames before the exception of the process is shown, or sent to its parent."""
+    if getattr(process._target, "__module__", None) == _TORCH_SPAWN and process._args:
+        function, *rest = process._args
+        process._args = (_unlinking(function), *rest)
+    process.run = _unlinking(process.run)
+
+
+def _unlinking(function: Callable[..., Any]) -> Callable[..., Any]:
+    def call(*args: Any, **kwargs: Any) -> Any:  # noqa: ANN401
+        try:
+            return function(*args, **kwargs)
+        except BaseException as error:
+            remove_our_frames(error)
+            raise
+
+    return call

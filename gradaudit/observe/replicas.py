@@ -1,0 +1,65 @@
+"""Several processes training one model: which rank this is, and what is kept equal on all of them.
+
+Looked at in probed backwards only, while the wrapper lives: in a function of the user's it is gone
+when the run is over.
+"""
+
+from __future__ import annotations
+
+import weakref
+from typing import Any
+
+import torch
+from torch import distributed
+from torch.nn.modules.module import register_module_module_registration_hook
+from torch.nn.parallel import DistributedDataParallel
+from torch.utils.hooks import RemovableHandle
+
+from gradaudit.observe.leaves import Leaves
+
+
+class Replicas:
+    """The wrappers of this process, and its rank in the default group."""
+
+    def __init__(self, leaves: Leaves) -> None:
+        self._leaves = leaves
+        self._wrappers: list[weakref.ref[DistributedDataParallel]] = []
+        self.rank: tuple[int, int] | None = None
+
+    def watch(self) -> RemovableHandle:
+        """Hear of every wrapper as it takes its module in; the hook to be removed later."""
+
+        def nested(module: torch.nn.Module, name: str, child: torch.nn.Module | None) -> None:
+            del child
+            if name == "module" and isinstance(module, DistributedDataParallel):
+                self._wrappers.append(weakref.ref(module))
+
+        return register_module_module_registration_hook(nested)
+
+    def look(self) -> None:
+        """Ask torch for the rank, and the wrappers for their parameters."""
+        if not distributed.is_available() or not distributed.is_initialized():
+            return
+        self.rank = distributed.get_rank(), distributed.get_world_size()
+        for reference in self._wrappers:
+            wrapper = reference()
+            if wrapper is not None:
+                synchronised = _synchronises(wrapper)
+                for parameter in _parameters(wrapper):
+                    leaf = self._leaves.find(parameter)
+                    if leaf is not None:
+                        leaf.replicated = synchronised
+
+
+def _parameters(wrapper: DistributedDataParallel) -> list[torch.Tensor]:
+    """Those it synchronises: without the ones it was told to ignore (torch 2.4 to 2.13)."""
+    attributes: dict[str, Any] = wrapper.__dict__
+    parameters: list[torch.Tensor] = attributes.get("_module_parameters", [])
+    return parameters
+
+
+def _synchronises(wrapper: DistributedDataParallel) -> bool:
+    """Whether it averages all gradients at once: hooks may do otherwise, and uneven inputs do."""
+    attributes: dict[str, Any] = wrapper.__dict__
+    uneven = getattr(attributes.get("_join_config"), "enable", False)
+    return not attributes.get("_comm_hooks") and not uneven

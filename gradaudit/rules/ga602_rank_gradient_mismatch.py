@@ -1,0 +1,116 @@
+"""GA602 rank-gradient-mismatch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import combinations
+from math import isclose
+
+from gradaudit.model.findings import Related, Span
+from gradaudit.rules.ranks import Copy, Ranks
+from gradaudit.rules.rule import RANKS, Discord, Rule
+from gradaudit.rules.words import in_a_row, several
+
+DOCUMENTATION = """
+## What it finds
+The gradient of a parameter in DistributedDataParallel is not the same on all ranks when it is
+applied, although the backward should have averaged it: the norms differ in the iterations that were
+sampled on both. Found when the reports of the ranks are merged, without a message between them.
+
+## Why it matters
+Every rank trains a model of its own on its own share of the data, and that of rank 0 is saved. The
+losses go down, so nobody notices that the other ranks were of no use.
+
+## Example
+```python
+model = DistributedDataParallel(net)
+loss = criterion(model.module(x), y)     # goes round the wrapper: nothing is averaged
+loss.backward()
+```
+
+## Instead
+Call the wrapper: `model(x)`. Leave `no_sync` for the last backward of a window, do to gradients on
+one rank what is done on all of them, and build the optimizer from the parameters that are wrapped.
+
+## When it is fine
+Models with a communication hook that averages parameters or approximates gradients, uneven inputs
+under `join` and parameters that DistributedDataParallel was told to ignore are not compared.
+
+## References
+- torch.nn.parallel.DistributedDataParallel: "Internal Design", forward and backward pass; no_sync
+"""
+
+#: Equal gradients have equal norms to the last bit; this is for devices that sum in another order.
+_TOLERANCE = 1e-3
+
+
+def check(ranks: Ranks) -> Iterator[Discord]:
+    """Replicated parameters whose norms differ between ranks."""
+    differing: dict[tuple[tuple[int, ...], Span, int], list[str]] = {}
+    for name, copies in ranks.replicated():
+        compared = _compared(ranks, copies)
+        unequal = [iteration for iteration, norms in compared.items() if not _equal(norms)]
+        if unequal:
+            span = Span(unequal[0], unequal[-1], len(unequal))
+            apart = tuple(sorted(rank for copy in copies for rank in copy.ranks))
+            differing.setdefault((apart, span, len(compared)), []).append(name)
+    for (apart, span, compared_count), names in differing.items():
+        places = _backwards(ranks)
+        yield Discord(
+            f"the gradient of {several(len(names), 'parameter')} is not the same on ranks "
+            f"{in_a_row(apart)} when it is applied: it differs in {span.count} of the "
+            f"{several(compared_count, 'iteration')} that were compared",
+            "Call the wrapper, model(x), and not model.module(x); leave no_sync() for the last "
+            "backward before the step; do to gradients on all ranks what is done on one.",
+            tuple(names),
+            apart,
+            places[0].location if places else None,
+            chain=places,
+            span=span,
+        )
+
+
+def _compared(ranks: Ranks, copies: Sequence[Copy]) -> Mapping[int, list[float]]:
+    """The norms by iteration, as far as two copies have them, and count iterations alike."""
+    if not _in_step(ranks, copies):
+        return {}
+    norms: dict[int, list[float]] = {}
+    for copy in copies:
+        for iteration, norm in copy.info.grad_norm:
+            norms.setdefault(iteration, []).append(norm)
+    return {
+        iteration: known for iteration, known in sorted(norms.items()) if len(known) == len(copies)
+    }
+
+
+def _in_step(ranks: Ranks, copies: Sequence[Copy]) -> bool:
+    """Whether iterations have the same numbers on all ranks that lived to the end."""
+    processes = [ranks.processes[rank] for copy in copies for rank in copy.ranks]
+    whole = [info for info in processes if info.outcome in ("completed", "stopped")]
+    return len({(info.iterations, info.optimizer_steps) for info in whole}) <= 1
+
+
+def _equal(norms: Sequence[float]) -> bool:
+    return all(isclose(one, other, rel_tol=_TOLERANCE) for one, other in combinations(norms, 2))
+
+
+def _backwards(ranks: Ranks) -> tuple[Related, ...]:
+    """The lines of the first rank that backpropagate."""
+    loops = ranks.reports[0].loops
+    return tuple(
+        Related("the gradients of this backward were to be averaged", event.location)
+        for loop in loops
+        for event in loop.events
+        if event.kind == "backward"
+    )
+
+
+RULE = Rule(
+    "GA602",
+    "rank-gradient-mismatch",
+    "error",
+    RANKS,
+    "A gradient that should be the same on all ranks is not.",
+    DOCUMENTATION,
+    check,
+)

@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import os
 import pickle
+import signal
 import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from gradaudit.launch.assignment import Assignment
+from gradaudit.launch.checkpoints import unfinished
 from gradaudit.launch.ending import Ending, exited, killed
 from gradaudit.launch.exits import report_before_exit
 from gradaudit.launch.parts import Parts
@@ -22,6 +24,10 @@ from gradaudit.launch.signals import DeadlySignals, die
 from gradaudit.launch.surroundings import Surroundings
 from gradaudit.launch.tracebacks import remove_our_frames
 from gradaudit.launch.watch import Watch
+
+if TYPE_CHECKING:
+    from gradaudit.ledger.recording import Recording
+    from gradaudit.model.report import Report
 
 #: ``_wrap(fn, i, args, error_file)`` in here sends the traceback of ``fn`` to the parent.
 _TORCH_SPAWN = "torch.multiprocessing.spawn"
@@ -63,7 +69,7 @@ class _Child:
         self._parts = ticket.parts
         self._name = name
         self._surroundings = Surroundings.of_child(ticket.assignment.path, ticket.assignment.cwd)
-        self._watch = Watch(ticket.assignment.limits, self._broke)
+        self._watch = Watch(ticket.assignment.limits, self._broke, self._save)
         self._signals = DeadlySignals(self._close_killed)
         self._owner = os.getpid()
         self._started = time.perf_counter()
@@ -85,18 +91,25 @@ class _Child:
                     self._hand_in(ending)
         return ending.code
 
-    def _hand_in(self, ending: Ending) -> None:
+    def _judge(self, recording: Recording, ending: Ending) -> Report:
         from gradaudit.launch.reporter import judge
 
+        return judge(recording, self._assignment, ending, time.perf_counter() - self._started)
+
+    def _save(self, recording: Recording) -> None:
+        """Hand in what was seen until now, for the case that this process is killed."""
+        with self._surroundings.restored():
+            report = self._judge(recording, killed(signal.SIGKILL))
+            self._parts.hand_in(self._name, unfinished(report))
+
+    def _hand_in(self, ending: Ending) -> None:
         recorder = self._watch.recorder
         if recorder is None:
             return
         try:
             if recorder.stopped and not ending.code:
                 ending = replace(ending, outcome="stopped")
-            seconds = time.perf_counter() - self._started
-            report = judge(recorder.finish(), self._assignment, ending, seconds)
-            self._parts.hand_in(self._name, report)
+            self._parts.hand_in(self._name, self._judge(recorder.finish(), ending))
         except Exception as error:  # said, and the process ends as it would have
             self._broke(error)
 

@@ -21,21 +21,25 @@ class Parts:
     @classmethod
     def of_this_process(cls) -> Parts:
         """Choose a directory for the processes that this one starts."""
-        return cls(_temporary() / f"gradaudit-{os.getpid()}-{os.urandom(6).hex()}")
+        return cls(temporary() / f"gradaudit-{os.getpid()}-{os.urandom(6).hex()}")
+
+    def make(self) -> None:
+        """Make the directory, for this user alone."""
+        self.directory.mkdir(mode=0o700, exist_ok=True)
+        if self.directory.stat().st_uid != os.getuid():
+            raise PermissionError(f"{self.directory} belongs to somebody else")
 
     def hand_in(self, name: str, report: Report) -> None:
         """Leave a part; what was handed in under this name before is replaced."""
         from gradaudit.render.json_report import dumps
 
-        self.directory.mkdir(mode=0o700, exist_ok=True)
+        self.make()
         beside = self.directory / f"{name}.tmp"
         beside.write_bytes(dumps(report))
         beside.replace(self.directory / f"{name}.json")
 
     def collect(self) -> list[Report]:
         """Read all parts, in the order of their names."""
-        if not self.directory.is_dir():
-            return []
         from gradaudit.render.json_report import loads
 
         return [loads(file.read_bytes()) for file in sorted(self.directory.glob("*.json"))]
@@ -47,6 +51,6 @@ class Parts:
         shutil.rmtree(self.directory, ignore_errors=True)
 
 
-def _temporary() -> Path:
+def temporary() -> Path:
     """Where temporary files go: ``tempfile`` would import a dozen modules into the script's."""
-    return Path(os.environ.get("TMPDIR") or "/tmp")  # noqa: S108 - our directory has a random name
+    return Path(os.environ.get("TMPDIR") or "/tmp")  # noqa: S108 - a directory of our own in it

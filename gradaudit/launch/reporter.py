@@ -6,6 +6,7 @@ All of it happens under the surroundings of before the script: see :mod:`.surrou
 from __future__ import annotations
 
 import os
+import sys
 import time
 import traceback
 from dataclasses import replace
@@ -47,8 +48,24 @@ class Reporter:
         """Judge what this process has seen."""
         return judge(recording, self._assignment, ending, time.perf_counter() - self._started)
 
-    def publish(self, report: Report) -> int:
-        """Let only what counts be a finding, save and show; the exit code of ours."""
+    def save(self, report: Report) -> None:
+        """Let only what counts be a finding, and write it as JSON where that was asked for."""
+        files = [file for document, file in self._files if document.format == "json"]
+        if files:
+            from gradaudit.render.json_report import dumps
+
+            data = dumps(self._tame(report))
+            for file in files:
+                if file.is_replaced():  # what was written to a pipe cannot be taken back
+                    file.write(data)
+
+    def publish(self, report: Report | None, ending: Ending) -> int:
+        """Let only what counts be a finding, save and show; the exit code of ours.
+
+        None is a process that was not recorded.
+        """
+        if report is None:
+            return self._publish_nothing(ending)
         report = self._tame(report)
         saved = self._save(report)
         found = reaches(report, self._request.fail_on)
@@ -57,8 +74,11 @@ class Reporter:
         self._annotate(report)
         return UNUSABLE if not saved else FOUND if found else 0
 
-    def publish_nothing(self, ending: Ending) -> int:
-        """There is no recording because the script never came to import torch."""
+    def _publish_nothing(self, ending: Ending) -> int:
+        """Say why there is no recording."""
+        if "torch" in sys.modules:
+            self.say("This run was not recorded, so there is no report.")
+            return UNUSABLE
         when = "ended before it imported" if ending.code else "never imported"
         self.say(f"The script {when} torch: there is nothing to audit.")
         if self._files:

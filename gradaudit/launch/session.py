@@ -9,17 +9,19 @@ that comes to one of these doors passes through it as under plain Python.
 from __future__ import annotations
 
 import os
+import signal
 import sys
 import threading
-from typing import Literal, NoReturn
+from typing import TYPE_CHECKING, Literal, NoReturn
 
 from gradaudit.launch.assignment import Assignment
 from gradaudit.launch.ending import Ending, conclude, exited, killed
 from gradaudit.launch.exits import report_before_exit
+from gradaudit.launch.gathering import gathering
 from gradaudit.launch.installed import require_torch
 from gradaudit.launch.interpreter import end_program
+from gradaudit.launch.local_world import LocalWorld
 from gradaudit.launch.output import private_stderr, report_files
-from gradaudit.launch.parts import Parts
 from gradaudit.launch.processes import Processes
 from gradaudit.launch.reporter import UNUSABLE, Reporter
 from gradaudit.launch.request import RequestError, RunRequest
@@ -27,7 +29,9 @@ from gradaudit.launch.signals import DeadlySignals, die
 from gradaudit.launch.surroundings import Surroundings
 from gradaudit.launch.target import Target, target_of
 from gradaudit.launch.watch import Watch
-from gradaudit.model.report import Report
+
+if TYPE_CHECKING:
+    from gradaudit.ledger.recording import Recording
 
 
 def audit(request: RunRequest, surroundings: Surroundings) -> int:
@@ -49,12 +53,13 @@ class _Session:
         files = report_files(request.documents, source=source)
         self._target.become()
         require_torch()
-        assignment = _assignment(request, self._target, surroundings)
+        world = LocalWorld.of(os.environ)
+        assignment = _assignment(request, self._target, surroundings, world)
         self._stderr = private_stderr()
         self._reporter = Reporter(request, assignment, files, self._stderr)
-        self._watch = Watch(request.limits, self._reporter.broke)
-        self._parts = Parts.of_this_process()
-        self._processes = Processes(assignment, self._parts)
+        self._watch = Watch(request.limits, self._reporter.broke, self._save)
+        self._gathering = gathering(self._reporter, world)
+        self._processes = Processes(assignment, self._gathering.parts, self._gathering.prefix)
         self._signals = DeadlySignals(self._close_killed)
         self._owner = os.getpid()
         self._signal: int | None = None
@@ -136,37 +141,30 @@ class _Session:
             except Exception as error:  # said, and never exit code 0
                 self._reporter.broke(error)
                 return UNUSABLE
-            finally:
-                self._parts.remove()
 
     def _report(self, ending: Ending) -> int:
-        """Put together what all processes have seen, and publish it; the exit code of ours."""
+        """Publish what this process and others have seen; the exit code of ours."""
         recorder = self._watch.recorder
-        parts = self._parts.collect()
-        if recorder is not None or parts:
-            own = self._reporter.judge(None if recorder is None else recorder.finish(), ending)
-            return self._reporter.publish(self._whole(own, parts))
-        if self._watch.torch_was_imported:
-            self._reporter.say("This run was not recorded, so there is no report.")
-            return UNUSABLE
-        return self._reporter.publish_nothing(ending)
+        report = None if recorder is None else self._reporter.judge(recorder.finish(), ending)
+        return self._gathering.conclude(report, ending, trained=self._watch.trained)
 
-    def _whole(self, own: Report, parts: list[Report]) -> Report:
-        """Merge the parts; this process is one more of them if it has trained as well."""
-        if not parts:
-            return own
-        from gradaudit.rules.merge import merge
-
-        return merge([own, *parts] if self._watch.trained else parts, frame=own.run)
+    def _save(self, recording: Recording) -> None:
+        """Save what was seen until now, for the case that this process is killed."""
+        with self._surroundings.restored():
+            self._gathering.save(self._reporter.judge(recording, killed(signal.SIGKILL)))
 
 
-def _assignment(request: RunRequest, target: Target, surroundings: Surroundings) -> Assignment:
+def _assignment(
+    request: RunRequest, target: Target, surroundings: Surroundings, world: LocalWorld | None
+) -> Assignment:
     return Assignment(
         title=target.title,
         argv=(*(("-m",) if request.module else ()), request.target, *request.args),
         limits=request.limits,
         path=surroundings.path,
         cwd=surroundings.cwd,
+        rank=world.rank if world is not None else 0,
+        world_size=world.world_size if world is not None else 1,
     )
 
 

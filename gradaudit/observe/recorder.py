@@ -71,15 +71,18 @@ class _Inside:
 
 
 class Recorder:
-    """Watches one run.
+    """Watches one run; ``at_rest`` is called now and then, when nothing is under way.
 
     Every entry from torch comes through a method of this class: it keeps the audit's own clock,
     stays out of other threads and of forked children, and turns whatever breaks inside the audit
     into a gap of the report.
     """
 
-    def __init__(self, limits: Limits, *, main_file: str | None) -> None:
+    def __init__(
+        self, limits: Limits, *, main_file: str | None, at_rest: Callable[[], None]
+    ) -> None:
         self._limits = limits
+        self._at_rest = at_rest
         self._sources = SourceBook()
         self._sites = SiteBook(UserCode(main_file or _main_file()), self._sources, os.getcwd())
         self.ledger = Ledger()
@@ -126,14 +129,18 @@ class Recorder:
                 self._last_look()
             self._uninstall()
             self.ledger.close()
-            self._recording = self._book.recording(
-                probe=self._probe,
-                gaps=tuple(Gap(what, why) for what, why in self._gaps.items()),
-                audit_seconds=self._seconds + self._probe.seconds,
-                broken=self._broken,
-                rank=self._replicas.rank,
-            )
+            self._recording = self.so_far()
         return self._recording
+
+    def so_far(self) -> Recording:
+        """Hand over what was seen until now; the iteration under way is not closed."""
+        return self._book.recording(
+            probe=self._probe,
+            gaps=tuple(Gap(what, why) for what, why in self._gaps.items()),
+            audit_seconds=self._seconds + self._probe.seconds,
+            broken=self._broken,
+            rank=self._replicas.rank,
+        )
 
     @property
     def trained(self) -> bool:
@@ -379,6 +386,7 @@ class Recorder:
             with self._inside("the values of gradients"), torch._C.DisableTorchFunction():
                 self._probe.tracer.pause()
                 self._sampler.tell()
+                self._at_rest()
                 self._probe.tracer.go_on()
         if not self._depth:
             self._probe.safe_moment()

@@ -156,11 +156,12 @@ def _missing(processes: Sequence[RankInfo]) -> tuple[Gap, ...]:
     absent = sorted(set(range(size)) - {info.rank for info in processes})
     if size == 1 or not absent:
         return ()
+    one = len(absent) == 1
     return (
         Gap(
-            f"rank {absent[0]}" if len(absent) == 1 else f"ranks {in_a_row(absent)}",
-            f"no report of {'it' if len(absent) == 1 else 'them'} was there: killed before its "
-            "first, or on another machine, and then `gradaudit merge` puts the reports together",
+            f"{'rank' if one else 'ranks'} {in_a_row(absent)}",
+            f"no report of {'it' if one else 'them'} was there: still running, killed before the "
+            "first was saved, or on another machine (`gradaudit merge` puts those together)",
         ),
     )
 

@@ -49,8 +49,8 @@ class _Session:
     def __init__(self, request: RunRequest, surroundings: Surroundings) -> None:
         self._surroundings = surroundings
         self._target: Target = target_of(request)
-        source = None if request.module else request.target
-        files = report_files(request.documents, source=source)
+        sources = () if request.module else (request.target,)
+        files = report_files(request.documents, sources=sources)
         self._target.become()
         require_torch()
         world = LocalWorld.of(os.environ)

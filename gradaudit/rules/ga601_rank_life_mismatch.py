@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from gradaudit.model.findings import Finding, Related
+from gradaudit.model.findings import Related
 from gradaudit.model.report import OptimizerInfo, Report
 from gradaudit.model.sites import Location
 from gradaudit.rules.ranks import Copy, Ranks
@@ -70,7 +70,7 @@ def _alike(ranks: Ranks, some: Sequence[int]) -> bool:
 def _hungry(
     ranks: Ranks, starved: tuple[int, ...], fed: tuple[int, ...], names: tuple[str, ...]
 ) -> Discord:
-    explained = _explained(ranks, starved, names)
+    explained = ranks.said_only(starved, names)
     place = next((item.location for item in explained if item.location is not None), None)
     count = len(names)
     return Discord(
@@ -83,20 +83,6 @@ def _hungry(
         place,
         chain=explained[0].related if explained else (),
         explains=explained,
-    )
-
-
-def _explained(
-    ranks: Ranks, starved: tuple[int, ...], names: tuple[str, ...]
-) -> tuple[Finding, ...]:
-    """What the reports of the starved ranks alone say about the very same parameters."""
-    return tuple(
-        finding
-        for report in ranks.reports
-        for finding in report.findings
-        if finding.parameters
-        and set(finding.parameters) <= set(names)
-        and set(finding.ranks) <= set(starved)
     )
 
 
@@ -114,14 +100,15 @@ def _steps(ranks: Ranks) -> Iterator[Discord]:
         first = next(iter(by_rank.values()))
         members = tuple(member for member in first.parameters if member in replicated)
         if members and len({optimizer.steps for optimizer in by_rank.values()}) > 1:
-            yield _uneven(name, by_rank, members, _step_lines(whole))
+            yield _uneven(ranks, name, by_rank, _step_lines(whole), members)
 
 
 def _uneven(
+    ranks: Ranks,
     name: str,
     by_rank: dict[int, OptimizerInfo],
-    members: tuple[str, ...],
     lines: tuple[Related, ...],
+    members: tuple[str, ...],
 ) -> Discord:
     by_steps: dict[int, list[int]] = {}
     for rank, optimizer in by_rank.items():
@@ -136,6 +123,7 @@ def _uneven(
         tuple(by_rank),
         lines[0].location if lines else None,
         chain=lines,
+        explains=ranks.said_only(by_steps[min(by_steps)], members),
     )
 
 

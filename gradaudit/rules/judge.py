@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 
 from gradaudit.model.findings import SEVERITIES, Consequence, Finding, Related
 from gradaudit.model.sites import Location
@@ -27,18 +27,25 @@ def judge(case: Case) -> tuple[Finding, ...]:
         for verdict in rule.check(case):
             case.claimed |= verdict.leaves | verdict.explains
             findings.append(_finding(case, rule, verdict))
-    findings.sort(key=lambda finding: (SEVERITIES.index(finding.severity), finding.rule))
-    return tuple(findings)
+    return in_order(findings)
 
 
-def judge_ranks(ranks: Ranks, told: Sequence[Finding]) -> tuple[list[Finding], list[Finding]]:
-    """What only several reports together show, and what of ``told`` does not follow from it."""
+def judge_ranks(ranks: Ranks) -> tuple[Finding, ...]:
+    """What only several reports together show, and what single ones say that is no part of it."""
     found, explained = [], set()
     for rule in ASKED_OF_RANKS:
         for discord in rule.check(ranks):
             found.append(_finding_across(rule, discord))
             explained |= {finding.fingerprint for finding in discord.explains}
-    return found, [finding for finding in told if finding.fingerprint not in explained]
+    alone = (item for item in ranks.findings if item.fingerprint not in explained)
+    return in_order((*found, *alone))
+
+
+def in_order(findings: Iterable[Finding]) -> tuple[Finding, ...]:
+    """The gravest first, and then by rule."""
+    return tuple(
+        sorted(findings, key=lambda finding: (SEVERITIES.index(finding.severity), finding.rule))
+    )
 
 
 def _finding_across(rule: RankRule, discord: Discord) -> Finding:

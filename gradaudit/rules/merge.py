@@ -40,11 +40,7 @@ def merge(reports: Sequence[Report], frame: Run | None = None) -> Report:
     ``frame`` is the run of the process that the user started, if that one is none of them.
     """
     marked = sorted(_marked(reports), key=lambda report: infos(report)[0].rank)
-    ranks = Ranks(marked)
-    crossing, told = judge_ranks(ranks, _findings(marked))
-    findings = sorted(
-        (*crossing, *told), key=lambda item: (SEVERITIES.index(item.severity), item.rule)
-    )
+    findings = judge_ranks(Ranks(marked, _findings(marked)))
     everyone = [info for report in marked for info in infos(report)]
     everyone.sort(key=lambda info: info.rank)
     return replace(
@@ -54,7 +50,7 @@ def merge(reports: Sequence[Report], frame: Run | None = None) -> Report:
         loops=_loops(marked),
         optimizers=_optimizers(marked),
         parameters=tuple(_parameters(marked)),
-        findings=tuple(findings),
+        findings=findings,
         summary=Summary(
             *(sum(item.severity == severity for item in findings) for severity in SEVERITIES)
         ),
@@ -114,12 +110,13 @@ def _run(processes: Sequence[RankInfo], frame: Run, *, framed: bool) -> Run:
     """
     ends: tuple[Run | RankInfo, ...] = (frame, *processes)
     worst = min(ends, key=lambda end: _OUTCOMES.index(end.outcome))
-    exceptions = (end.exception for end in ends)
+    raised = [end for end in ends if end.exception is not None]
+    first = min(raised, key=lambda end: end.wall_seconds, default=None)  # others are what follows
     return replace(
         frame,
         outcome=worst.outcome,
         exit_code=frame.exit_code if framed else worst.exit_code,
-        exception=next((known for known in exceptions if known is not None), None),
+        exception=None if first is None else first.exception,
         iterations=max(info.iterations for info in processes),
         backward_calls=sum(info.backward_calls for info in processes),
         optimizer_steps=sum(info.optimizer_steps for info in processes),
@@ -205,24 +202,41 @@ def _parameters(reports: Sequence[Report]) -> Iterable[ParameterInfo]:
     for copies in _grouped(
         (info for report in reports for info in report.parameters), lambda info: info.name
     ):
-        lives = [_one_life(alike) for alike in _grouped(copies, _life)]
+        lives = [_one_life(alike) for alike in _alike(copies)]
         lives.sort(key=lambda info: -len(info.ranks))
         yield lives[0]
         for info in lives[1:]:
             yield replace(info, name=f"{info.name} ({in_ranks(info.ranks)})")
 
 
-def _life(info: ParameterInfo) -> Hashable:
-    """What two copies have in common that lived alike, were it not for equally long."""
-    if not info.timeline:
-        return info.shape, ()
-    *steady, last = info.timeline
-    return info.shape, tuple(steady), (last.first, last.state, last.contributions)
+def _alike(copies: Iterable[ParameterInfo]) -> list[list[ParameterInfo]]:
+    """Those that lived alike together, the longest of them first."""
+    lives: list[list[ParameterInfo]] = []
+    for info in sorted(copies, key=lambda info: -_end(info.timeline)):
+        for life in lives:
+            if _is_part_of(info, life[0]):
+                life.append(info)
+                break
+        else:
+            lives.append([info])
+    return lives
+
+
+def _is_part_of(info: ParameterInfo, longer: ParameterInfo) -> bool:
+    """Whether it lived as the other did, as far as it came; its last iteration may be half one."""
+    end = _end(info.timeline)
+    if end < _end(longer.timeline):
+        end -= 1
+    until, other = _until(info.timeline, end), _until(longer.timeline, end)
+    return info.shape == longer.shape and until == other
+
+
+def _until(timeline: Sequence[TimelineRun], end: int) -> list[TimelineRun]:
+    return [replace(run, last=min(run.last, end)) for run in timeline if run.first <= end]
 
 
 def _one_life(alike: Sequence[ParameterInfo]) -> ParameterInfo:
-    longest = max(alike, key=lambda info: _end(info.timeline))
-    return replace(longest, ranks=_united(info.ranks for info in alike))
+    return replace(alike[0], ranks=_united(info.ranks for info in alike))
 
 
 def _end(timeline: Sequence[TimelineRun]) -> int:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
+from gradaudit.model.findings import Finding
 from gradaudit.model.report import ParameterInfo, RankInfo, Report, Run
 
 
@@ -56,11 +57,13 @@ class Copy:
 class Ranks:
     """The reports of one world's ranks, every parameter and finding in them marked with its ranks.
 
-    ``comparable`` is whether the processes are ranks of one world at all.
+    ``findings`` are those of single ranks, each of them once.  ``comparable`` is whether the
+    processes are ranks of one world at all.
     """
 
-    def __init__(self, reports: Sequence[Report]) -> None:
+    def __init__(self, reports: Sequence[Report], findings: Sequence[Finding] = ()) -> None:
         self.reports = tuple(reports)
+        self.findings = tuple(findings)
         processes = [info for report in reports for info in infos(report)]
         sizes = {info.world_size for info in processes}
         self.comparable = sizes != {1} and len(sizes) == 1
@@ -79,3 +82,13 @@ class Ranks:
         for name, found in copies.items():
             if len(found) > 1 and len({copy.info.shape for copy in found}) == 1:
                 yield name, tuple(found)
+
+    def said_only(self, ranks: Collection[int], parameters: Collection[str]) -> tuple[Finding, ...]:
+        """What is said of some of the parameters, and of no others, in some of the ranks alone."""
+        return tuple(
+            finding
+            for finding in self.findings
+            if finding.parameters
+            and set(finding.parameters) <= set(parameters)
+            and set(finding.ranks) <= set(ranks)
+        )

@@ -277,7 +277,7 @@ class Recorder:
             for leaf in graph.tensors():
                 self._watch.follow(leaf)
             self._optimizers.refresh_all()
-            self._replicas.look()
+            self._sampler.pace.in_common = self._replicas.look()
             self._book.look(frame)
             meant = self._probe.backward_begins(tensors)
         grad_mode_off = None if torch.is_grad_enabled() else self._probe.switch(frame)

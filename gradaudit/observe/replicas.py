@@ -36,10 +36,10 @@ class Replicas:
 
         return register_module_module_registration_hook(nested)
 
-    def look(self) -> None:
-        """Ask torch for the rank, and the wrappers for their parameters."""
+    def look(self) -> bool:
+        """Ask torch for the rank, and the wrappers for their parameters; whether there are any."""
         if not distributed.is_available() or not distributed.is_initialized():
-            return
+            return bool(self._wrappers)
         self.rank = distributed.get_rank(), distributed.get_world_size()
         for reference in self._wrappers:
             wrapper = reference()
@@ -49,6 +49,7 @@ class Replicas:
                     leaf = self._leaves.find(parameter)
                     if leaf is not None:
                         leaf.replicated = synchronised
+        return bool(self._wrappers)
 
 
 def _parameters(wrapper: DistributedDataParallel) -> list[torch.Tensor]:

@@ -28,7 +28,11 @@ _UNDER_WAY = 8
 
 
 class Pace:
-    """In which iterations samples are taken."""
+    """In which iterations samples are taken.
+
+    With ``in_common`` powers of two are among them, whatever the budget says: all ranks sample
+    them, and can be compared there.
+    """
 
     def __init__(self) -> None:
         self._current = -1
@@ -36,13 +40,17 @@ class Pace:
         self._stretch = 1
         self._since = (0, monotonic())
         self._cost = 0.0
+        self.in_common = False
 
     def due(self, iteration: int, *, probing: bool) -> bool:
         """Whether steps of this iteration are to be sampled."""
         if iteration == self._current:
             return True
         if iteration < self._next and not probing and iteration > self._current:
-            return False
+            if not self.in_common or iteration & (iteration - 1):
+                return False
+            self._current = iteration
+            return True
         self._current = iteration
         if probing:
             self._stretch, self._since, self._cost = 1, (iteration, monotonic()), 0.0

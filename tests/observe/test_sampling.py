@@ -111,3 +111,22 @@ def test_dear_samples_are_rare(monkeypatch):
             pace.cost(0.5)  # five iterations: one in five hundred is allowed
     assert len(found) < 14
     assert abs(found[-1] - found[-2] - 500) <= 1
+
+
+def test_ranks_have_iterations_in_common_however_dear_samples_are(monkeypatch):
+    sampled = []
+    for cost in (0.0, 50.0):
+        clock = [0.0]
+        monkeypatch.setattr("gradaudit.observe.sampling.monotonic", lambda clock=clock: clock[0])
+        pace = Pace()
+        pace.in_common = True
+        found = []
+        for iteration in range(4000):
+            clock[0] += 0.1
+            if pace.due(iteration, probing=False):
+                found.append(iteration)
+                pace.cost(cost)
+        sampled.append(found)
+    cheap, dear = map(set, sampled)
+    assert len(dear) < len(cheap)
+    assert cheap & dear >= {2**exponent for exponent in range(12)}

@@ -23,6 +23,7 @@ def test_norms_are_thinned_evenly(count):
     assert even[0] == 0
     assert {later - earlier for earlier, later in pairwise(even)} <= {stride}
     assert set(kept) - set(even) <= POWERS_OF_TWO
+    assert count - kept[-1] <= max(2 * count // NORMS, 1) * 2
 
 
 def test_all_ranks_keep_the_same_iterations_whatever_else_they_sampled():
@@ -33,7 +34,6 @@ def test_all_ranks_keep_the_same_iterations_whatever_else_they_sampled():
             seldom.add(iteration, 1.0)
     in_common = {iteration for iteration, _ in often} & {iteration for iteration, _ in seldom}
     assert in_common >= {iteration for iteration in POWERS_OF_TWO if iteration < 10_000}
-    assert count - kept[-1] <= max(2 * count // NORMS, 1) * 2
 
 
 def test_what_is_no_number_is_counted_and_not_drawn():

@@ -88,12 +88,12 @@ class Book:
         return wanting > 0 and self._vain <= _VAIN
 
     def _take(self, found: Found, *, last: bool = False, early: bool = False) -> None:
+        for _, module in found.modules.values():
+            self._module(module, last=last)  # which may know of leaves that nobody has met
         for leaf, tensor in self._watch.leaves.alive():
             name = found.tensors.get(id(tensor))
             if name is not None:
                 self._name(leaf, name, early=early)
-        for _, module in found.modules.values():
-            self._module(module, last=last)
         for known in self._optimizers.all:
             optimizer = known.reference()
             if not early and optimizer is not None and id(optimizer) in found.optimizers:

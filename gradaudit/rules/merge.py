@@ -5,25 +5,21 @@ What is the same in several of them is told once, with the ranks it is true of.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import TypeVar
 
-from gradaudit.model.findings import SEVERITIES, Finding, Suppressed
+from gradaudit.model.findings import SEVERITIES
 from gradaudit.model.report import (
     Coverage,
     Gap,
-    Loop,
-    LoopEvent,
-    OptimizerInfo,
     Outcome,
-    ParameterInfo,
     RankInfo,
     Report,
     Run,
     Summary,
-    TimelineRun,
 )
+from gradaudit.rules import alike
 from gradaudit.rules.judge import judge_ranks
 from gradaudit.rules.ranks import Ranks, infos
 from gradaudit.rules.words import in_a_row, in_ranks
@@ -40,21 +36,21 @@ def merge(reports: Sequence[Report], frame: Run | None = None) -> Report:
     ``frame`` is the run of the process that the user started, if that one is none of them.
     """
     marked = sorted(_marked(reports), key=lambda report: infos(report)[0].rank)
-    findings = judge_ranks(Ranks(marked, _findings(marked)))
+    findings = judge_ranks(Ranks(marked, alike.findings(marked)))
     everyone = [info for report in marked for info in infos(report)]
     everyone.sort(key=lambda info: info.rank)
     return replace(
         marked[0],
         run=_run(everyone, marked[0].run if frame is None else frame, framed=frame is not None),
         coverage=_coverage(marked, everyone),
-        loops=_loops(marked),
-        optimizers=_optimizers(marked),
-        parameters=tuple(_parameters(marked)),
+        loops=alike.loops(marked),
+        optimizers=alike.optimizers(marked),
+        parameters=tuple(alike.parameters(marked)),
         findings=findings,
         summary=Summary(
             *(sum(item.severity == severity for item in findings) for severity in SEVERITIES)
         ),
-        suppressed=_suppressed(marked),
+        suppressed=alike.suppressed(marked),
         unused_ignores=tuple(
             dict.fromkeys(line for report in marked for line in report.unused_ignores)
         ),
@@ -161,132 +157,3 @@ def _missing(processes: Sequence[RankInfo]) -> tuple[Gap, ...]:
             "first was saved, or on another machine (`gradaudit merge` puts those together)",
         ),
     )
-
-
-# -- findings --------------------------------------------------------------------------------------
-
-
-def _findings(reports: Sequence[Report]) -> list[Finding]:
-    """Every finding once, as loud as its loudest."""
-    return [
-        replace(
-            twins[0],
-            severity=min((twin.severity for twin in twins), key=SEVERITIES.index),
-            ranks=_united(twin.ranks for twin in twins),
-        )
-        for twins in _grouped(
-            (item for report in reports for item in report.findings),
-            lambda item: item.fingerprint,
-        )
-    ]
-
-
-def _suppressed(reports: Sequence[Report]) -> tuple[Suppressed, ...]:
-    return tuple(
-        replace(
-            twins[0],
-            finding=replace(twins[0].finding, ranks=_united(twin.finding.ranks for twin in twins)),
-        )
-        for twins in _grouped(
-            (item for report in reports for item in report.suppressed),
-            lambda item: (item.finding.fingerprint, item.by, item.reason),
-        )
-    )
-
-
-# -- lives -----------------------------------------------------------------------------------------
-
-
-def _parameters(reports: Sequence[Report]) -> Iterable[ParameterInfo]:
-    """Every parameter once for every life that it had; the name is that of the commonest life."""
-    for copies in _grouped(
-        (info for report in reports for info in report.parameters), lambda info: info.name
-    ):
-        lives = [_one_life(alike) for alike in _alike(copies)]
-        lives.sort(key=lambda info: -len(info.ranks))
-        yield lives[0]
-        for info in lives[1:]:
-            yield replace(info, name=f"{info.name} ({in_ranks(info.ranks)})")
-
-
-def _alike(copies: Iterable[ParameterInfo]) -> list[list[ParameterInfo]]:
-    """Those that lived alike together, the longest of them first."""
-    lives: list[list[ParameterInfo]] = []
-    for info in sorted(copies, key=lambda info: -_end(info.timeline)):
-        for life in lives:
-            if _is_part_of(info, life[0]):
-                life.append(info)
-                break
-        else:
-            lives.append([info])
-    return lives
-
-
-def _is_part_of(info: ParameterInfo, longer: ParameterInfo) -> bool:
-    """Whether it lived as the other did, as far as it came; its last iteration may be half one."""
-    end = _end(info.timeline)
-    if end < _end(longer.timeline):
-        end -= 1
-    until, other = _until(info.timeline, end), _until(longer.timeline, end)
-    return info.shape == longer.shape and until == other
-
-
-def _until(timeline: Sequence[TimelineRun], end: int) -> list[TimelineRun]:
-    return [replace(run, last=min(run.last, end)) for run in timeline if run.first <= end]
-
-
-def _one_life(alike: Sequence[ParameterInfo]) -> ParameterInfo:
-    return replace(alike[0], ranks=_united(info.ranks for info in alike))
-
-
-def _end(timeline: Sequence[TimelineRun]) -> int:
-    return timeline[-1].last if timeline else -1
-
-
-# -- places ----------------------------------------------------------------------------------------
-
-
-def _loops(reports: Sequence[Report]) -> tuple[Loop, ...]:
-    return tuple(
-        replace(
-            twins[0],
-            passes=max(twin.passes for twin in twins),
-            events=_events(event for twin in twins for event in twin.events),
-        )
-        for twins in _grouped(
-            (loop for report in reports for loop in report.loops), lambda loop: loop.location
-        )
-    )
-
-
-def _events(events: Iterable[LoopEvent]) -> tuple[LoopEvent, ...]:
-    return tuple(
-        replace(twins[0], count=max(twin.count for twin in twins))
-        for twins in _grouped(events, lambda event: (event.kind, event.location))
-    )
-
-
-def _optimizers(reports: Sequence[Report]) -> tuple[OptimizerInfo, ...]:
-    return tuple(
-        replace(
-            twins[0],
-            parameters=tuple(dict.fromkeys(name for twin in twins for name in twin.parameters)),
-            steps=max(twin.steps for twin in twins),
-        )
-        for twins in _grouped(
-            (optimizer for report in reports for optimizer in report.optimizers),
-            lambda optimizer: (optimizer.name, optimizer.type, optimizer.location),
-        )
-    )
-
-
-def _grouped(items: Iterable[_T], key: Callable[[_T], Hashable]) -> list[list[_T]]:
-    """What has the same key together, in order of appearance."""
-    groups: dict[Hashable, list[_T]] = {}
-    for item in items:
-        groups.setdefault(key(item), []).append(item)
-    return list(groups.values())
-
-
-def _united(ranks: Iterable[tuple[int, ...]]) -> tuple[int, ...]:
-    return tuple(sorted({rank for some in ranks for rank in some}))

@@ -19,7 +19,8 @@ class LeafFacts:
     ``path`` is the same without the number that tells leaves of equal names apart.
     ``escaped`` is where a container or a plain tensor kept it from being registered in its module.
     ``evaluating`` is whether the module that owns it was in eval mode at the end.
-    ``replicated`` is whether DistributedDataParallel keeps it equal on all ranks.
+    ``replicated`` is whether DistributedDataParallel keeps it equal on all ranks;
+    of such ones ``value_norm`` are norms of its values, by iteration.
     """
 
     name: str
@@ -36,6 +37,7 @@ class LeafFacts:
     derived: bool = False
     by_library: bool = False
     replicated: bool = False
+    value_norm: tuple[tuple[int, float], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -168,6 +168,7 @@ class ParameterInfo:
     timeline: tuple[TimelineRun, ...]
     grad_norm: tuple[tuple[int, float], ...] = ()
     replicated: bool = False  # DistributedDataParallel keeps it equal on all ranks
+    value_norm: tuple[tuple[int, float], ...] = ()  # sampled, of a replicated one
     ranks: tuple[int, ...] = ()  # of a merged report: in which ranks it lived so
 
 

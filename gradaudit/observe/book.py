@@ -17,6 +17,7 @@ from gradaudit.model.sites import Location, Site
 from gradaudit.observe.leaves import Leaf, strong
 from gradaudit.observe.names import Found, Name, scopes, search
 from gradaudit.observe.optimizers import Known, Optimizers
+from gradaudit.observe.replicas import Replicas
 from gradaudit.observe.sites import SiteBook
 from gradaudit.observe.watch import Watch
 
@@ -170,13 +171,13 @@ class Book:
         gaps: tuple[Gap, ...],
         audit_seconds: float,
         broken: bool,
-        rank: tuple[int, int] | None,
+        replicas: Replicas,
     ) -> Recording:
         """Everything that was seen, in words."""
         ledger = self._watch.ledger
         return Recording(
             ledger=ledger,
-            leaves=self._leaf_facts(),
+            leaves=self._leaf_facts(replicas.weights()),
             optimizers={
                 known.number: self._optimizer_facts(known) for known in self._optimizers.all
             },
@@ -187,7 +188,7 @@ class Book:
             gaps=gaps,
             audit_seconds=audit_seconds,
             broken=broken,
-            rank=rank,
+            rank=replicas.rank,
             blind=next((gap.why for gap in gaps if gap.what in BLINDING), None),
         )
 
@@ -204,7 +205,7 @@ class Book:
                 return self._sites.at(path, text)
         return None
 
-    def _leaf_facts(self) -> dict[int, LeafFacts]:
+    def _leaf_facts(self, weights: dict[int, dict[int, float]]) -> dict[int, LeafFacts]:
         taken: Counter[str] = Counter()
         facts = {}
         for leaf in self._watch.leaves.all():
@@ -232,6 +233,7 @@ class Book:
                 derived=leaf.derived,
                 by_library=leaf.by_library,
                 replicated=leaf.replicated,
+                value_norm=tuple(weights.get(leaf.number, {}).items()),
             )
         return facts
 

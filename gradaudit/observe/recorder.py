@@ -139,7 +139,7 @@ class Recorder:
             gaps=tuple(Gap(what, why) for what, why in self._gaps.items()),
             audit_seconds=self._seconds + self._probe.seconds,
             broken=self._broken,
-            rank=self._replicas.rank,
+            replicas=self._replicas,
         )
 
     @property
@@ -411,6 +411,7 @@ class Recorder:
             if self._sampler.pace.due(iteration, probing=self._watch.probing):
                 self._probe.tracer.pause()
                 self._sampler.take(known.members, iteration)
+                self._replicas.weigh(known.members, iteration)
                 self._probe.tracer.go_on()
 
     def zero_grad_enters(

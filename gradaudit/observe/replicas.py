@@ -7,6 +7,8 @@ when the run is over.
 from __future__ import annotations
 
 import weakref
+from collections.abc import Iterable
+from math import isfinite
 from typing import Any
 
 import torch
@@ -15,7 +17,8 @@ from torch.nn.modules.module import register_module_module_registration_hook
 from torch.nn.parallel import DistributedDataParallel
 from torch.utils.hooks import RemovableHandle
 
-from gradaudit.observe.leaves import Leaves
+from gradaudit.observe.leaves import Leaves, strong
+from gradaudit.observe.magnitude import Fetched, measurable, undisturbed
 
 
 class Replicas:
@@ -24,6 +27,7 @@ class Replicas:
     def __init__(self, leaves: Leaves) -> None:
         self._leaves = leaves
         self._wrappers: list[weakref.ref[DistributedDataParallel]] = []
+        self._weighed: list[tuple[int, list[int], Fetched]] = []
         self.rank: tuple[int, int] | None = None
 
     def watch(self) -> RemovableHandle:
@@ -50,6 +54,28 @@ class Replicas:
                     if leaf is not None:
                         leaf.replicated = synchronised
         return bool(self._wrappers)
+
+    def weigh(self, members: Iterable[int], iteration: int) -> None:
+        """Measure the parameters themselves, in the iterations that all ranks sample."""
+        if not self._wrappers or iteration & (iteration - 1) or not undisturbed():
+            return
+        groups: dict[tuple[torch.device, torch.dtype], dict[int, torch.Tensor]] = {}
+        for number in members:
+            tensor = strong(self._leaves[number].reference)
+            if tensor is not None and self._leaves[number].replicated and measurable(tensor):
+                groups.setdefault((tensor.device, tensor.dtype), {})[number] = tensor.detach()
+        for found in groups.values():
+            norms = Fetched(torch._foreach_norm(list(found.values()), 2))
+            self._weighed.append((iteration, list(found), norms))
+
+    def weights(self) -> dict[int, dict[int, float]]:
+        """By leaf, the norms of its values by iteration: waited for, so not while it trains."""
+        weights: dict[int, dict[int, float]] = {}
+        for iteration, numbers, norms in self._weighed:
+            for number, norm in zip(numbers, norms.take(), strict=True):
+                if isfinite(norm):
+                    weights.setdefault(number, {})[iteration] = norm
+        return weights
 
 
 def _parameters(wrapper: DistributedDataParallel) -> list[torch.Tensor]:

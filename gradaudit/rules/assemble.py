@@ -110,6 +110,7 @@ def _parameters(case: Case) -> tuple[ParameterInfo, ...]:
             timeline=tuple(case.life(leaf).timeline),
             grad_norm=tuple(case.ledger.values(leaf).norms),
             replicated=facts.replicated,
+            value_norm=facts.value_norm,
         )
         for leaf, facts in case.recording.leaves.items()
     )

@@ -30,6 +30,7 @@ from gradaudit.rules import (
     ga502_zero_gradient,
     ga601_rank_life_mismatch,
     ga602_rank_gradient_mismatch,
+    ga603_rank_parameter_drift,
 )
 from gradaudit.rules.rule import AnyRule, RankRule, RecordingRule
 
@@ -62,6 +63,7 @@ RULES: tuple[AnyRule, ...] = (
     ga502_zero_gradient.RULE,
     ga601_rank_life_mismatch.RULE,
     ga602_rank_gradient_mismatch.RULE,
+    ga603_rank_parameter_drift.RULE,
 )
 
 #: In the order in which they are asked: a cause before what follows from it, and of several
@@ -98,4 +100,5 @@ ASKED: tuple[RecordingRule, ...] = (
 ASKED_OF_RANKS: tuple[RankRule, ...] = (
     ga601_rank_life_mismatch.RULE,
     ga602_rank_gradient_mismatch.RULE,
+    ga603_rank_parameter_drift.RULE,
 )

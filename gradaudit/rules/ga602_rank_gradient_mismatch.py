@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from itertools import combinations
-from math import isclose
+from collections.abc import Iterator
 
 from gradaudit.model.findings import Related, Span
-from gradaudit.rules.ranks import Copy, Ranks
+from gradaudit.rules.ranks import Ranks, unequal
 from gradaudit.rules.rule import RANKS, Discord, Rule
 from gradaudit.rules.words import in_a_row, several
 
@@ -48,10 +46,10 @@ def check(ranks: Ranks) -> Iterator[Discord]:
     """Replicated parameters whose norms differ between ranks."""
     differing: dict[tuple[tuple[int, ...], Span, int], list[str]] = {}
     for name, copies in ranks.replicated():
-        compared = _compared(ranks, copies)
-        unequal = [iteration for iteration, norms in compared.items() if not _equal(norms)]
-        if unequal:
-            span = Span(unequal[0], unequal[-1], len(unequal))
+        compared = ranks.sampled(copies, lambda info: info.grad_norm)
+        apart_in = unequal(compared, _TOLERANCE)
+        if apart_in:
+            span = Span(apart_in[0], apart_in[-1], len(apart_in))
             apart = tuple(sorted(rank for copy in copies for rank in copy.ranks))
             differing.setdefault((apart, span, len(compared)), []).append(name)
     for (apart, span, compared_count), names in differing.items():
@@ -68,30 +66,6 @@ def check(ranks: Ranks) -> Iterator[Discord]:
             chain=places,
             span=span,
         )
-
-
-def _compared(ranks: Ranks, copies: Sequence[Copy]) -> Mapping[int, list[float]]:
-    """The norms by iteration, as far as two copies have them, and count iterations alike."""
-    if not _in_step(ranks, copies):
-        return {}
-    norms: dict[int, list[float]] = {}
-    for copy in copies:
-        for iteration, norm in copy.info.grad_norm:
-            norms.setdefault(iteration, []).append(norm)
-    return {
-        iteration: known for iteration, known in sorted(norms.items()) if len(known) == len(copies)
-    }
-
-
-def _in_step(ranks: Ranks, copies: Sequence[Copy]) -> bool:
-    """Whether iterations have the same numbers on all ranks that lived to the end."""
-    processes = [ranks.processes[rank] for copy in copies for rank in copy.ranks]
-    whole = [info for info in processes if info.outcome in ("completed", "stopped")]
-    return len({(info.iterations, info.optimizer_steps) for info in whole}) <= 1
-
-
-def _equal(norms: Sequence[float]) -> bool:
-    return all(isclose(one, other, rel_tol=_TOLERANCE) for one, other in combinations(norms, 2))
 
 
 def _backwards(ranks: Ranks) -> tuple[Related, ...]:

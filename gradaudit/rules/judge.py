@@ -35,6 +35,7 @@ def judge_ranks(ranks: Ranks) -> tuple[Finding, ...]:
     found, explained = [], set()
     for rule in ASKED_OF_RANKS:
         for discord in rule.check(ranks):
+            ranks.claimed |= set(discord.parameters)
             found.append(_finding_across(rule, discord))
             explained |= {finding.fingerprint for finding in discord.explains}
     alone = (item for item in ranks.findings if item.fingerprint not in explained)

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from math import isclose
 
 from gradaudit.model.findings import Finding
 from gradaudit.model.report import ParameterInfo, RankInfo, Report, Run
+from gradaudit.model.sites import Location
+
+#: Norms by iteration.
+Samples = Iterable[tuple[int, float]]
 
 
 def infos(report: Report) -> tuple[RankInfo, ...]:
@@ -64,6 +69,8 @@ class Ranks:
     def __init__(self, reports: Sequence[Report], findings: Sequence[Finding] = ()) -> None:
         self.reports = tuple(reports)
         self.findings = tuple(findings)
+        #: names of parameters that a root cause was found for
+        self.claimed: set[str] = set()
         processes = [info for report in reports for info in infos(report)]
         sizes = {info.world_size for info in processes}
         self.comparable = sizes != {1} and len(sizes) == 1
@@ -92,3 +99,32 @@ class Ranks:
             and set(finding.parameters) <= set(parameters)
             and set(finding.ranks) <= set(ranks)
         )
+
+    def built(self, name: str) -> Location | None:
+        """Where the optimizer of a parameter was built."""
+        owners = (each for report in self.reports for each in report.optimizers)
+        return next((owner.location for owner in owners if name in owner.parameters), None)
+
+    def sampled(
+        self, copies: Sequence[Copy], samples: Callable[[ParameterInfo], Samples]
+    ) -> dict[int, list[float]]:
+        """What was sampled of all copies in the same iterations.
+
+        Nothing, if ranks that lived to the end do not count iterations alike.
+        """
+        processes = [self.processes[rank] for copy in copies for rank in copy.ranks]
+        whole = [info for info in processes if info.outcome in ("completed", "stopped")]
+        if len({(info.iterations, info.optimizer_steps) for info in whole}) > 1:
+            return {}
+        known = [dict(samples(copy.info)) for copy in copies]
+        common = set.intersection(*map(set, known))
+        return {iteration: [one[iteration] for one in known] for iteration in sorted(common)}
+
+
+def unequal(sampled: dict[int, list[float]], tolerance: float) -> list[int]:
+    """The iterations in which copies differ by more than rounding."""
+    return [
+        iteration
+        for iteration, norms in sampled.items()
+        if not all(isclose(one, norms[0], rel_tol=tolerance) for one in norms)
+    ]

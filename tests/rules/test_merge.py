@@ -24,6 +24,7 @@ def rank(
     passes: int = 4,
     fed: tuple[str, ...] = NET,
     scale: float = 1.0,
+    values: tuple[float, ...] = (1.0, 2.0, 3.0),
     cleared: bool = True,
     replicated: bool = True,
     outcome: str = "completed",
@@ -47,6 +48,7 @@ def rank(
             replace(
                 info,
                 replicated=replicated,
+                value_norm=tuple(zip((0, 1, 2), values, strict=True)),
                 grad_norm=tuple((iteration, norm * scale) for iteration, norm in info.grad_norm),
             )
             for info in report.parameters
@@ -205,6 +207,37 @@ def test_iterations_that_are_counted_otherwise_are_not_compared():
 def test_a_rank_that_was_killed_is_compared_as_far_as_it_came():
     merged = merge([rank(0), rank(1, passes=2, scale=2.0, outcome="interrupted")])
     assert told(merged) == [("GA602", (0, 1))]
+
+
+# -- GA603 -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("values", "since"),
+    [((1.5, 2.5, 3.5), "from the first step on"), ((1.0, 2.5, 3.5), "since iteration 1")],
+)
+def test_values_that_drift_apart(values, since):
+    (finding,) = merge([rank(0), rank(1, values=values)]).findings
+    assert (finding.rule, finding.ranks, finding.severity) == ("GA603", (0, 1), "error")
+    assert since in finding.message
+
+
+def test_values_that_come_together_again_are_no_drift():
+    assert told(merge([rank(0), rank(1, values=(1.5, 2.5, 3.0))])) == []
+
+
+def test_drift_that_is_explained_is_not_told_again():
+    merged = merge([rank(0), rank(1, scale=2.0, values=(1.0, 2.5, 3.5))])
+    assert told(merged) == [("GA602", (0, 1))]
+
+
+def test_values_that_were_sampled_in_other_iterations_are_not_compared():
+    one = rank(1)
+    shifted = [
+        replace(info, value_norm=tuple((each + 3, norm * 2) for each, norm in info.value_norm))
+        for info in one.parameters
+    ]
+    assert told(merge([rank(0), replace(one, parameters=tuple(shifted))])) == []
 
 
 @pytest.mark.parametrize(

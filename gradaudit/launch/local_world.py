@@ -15,10 +15,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from gradaudit.launch.output import FIRST_FD
 from gradaudit.launch.parts import Parts, temporary
-
-#: Far from the descriptors that the script's own files get.
-_FIRST_FD = 200
 
 #: After so many seconds a rank that has not begun is taken for one that never will.
 _BEGUN_BY = 60.0
@@ -110,6 +108,6 @@ class LocalWorld:
 def _open(file: Path) -> int:
     low = os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
-        return fcntl.fcntl(low, fcntl.F_DUPFD_CLOEXEC, _FIRST_FD)
+        return fcntl.fcntl(low, fcntl.F_DUPFD_CLOEXEC, FIRST_FD)
     finally:
         os.close(low)

@@ -13,7 +13,7 @@ from gradaudit.launch.request import RequestError
 from gradaudit.render.documents import Document
 
 #: Far from the descriptors that the script's own files get.
-_FIRST_FD = 200
+FIRST_FD = 200
 
 
 def private_stderr() -> TextIO:
@@ -22,7 +22,7 @@ def private_stderr() -> TextIO:
     The script may close it, replace it or point it elsewhere.
     """
     try:
-        fd = fcntl.fcntl(2, fcntl.F_DUPFD_CLOEXEC, _FIRST_FD)
+        fd = fcntl.fcntl(2, fcntl.F_DUPFD_CLOEXEC, FIRST_FD)
     except OSError:  # the caller closed it: there is nobody to talk to
         fd = os.open(os.devnull, os.O_WRONLY)
     encoding = getattr(sys.stderr, "encoding", None) or "utf-8"

@@ -98,7 +98,7 @@ def test_report_paths(here):
         "./pkg/../train.py": "it is what is read",
         "/proc/report.json": "name a file in a directory that you may write to",
     }.items():
-        assert said in refusal(ReportFile, path, source="train.py")
+        assert said in refusal(ReportFile, path, sources=["train.py"])
     assert {path.name for path in here.iterdir()} == {"pkg", "train.py"}
 
 

@@ -62,8 +62,10 @@ class LocalWorld:
         return self.local_rank == 0
 
     def join(self) -> None:
-        """Let the neighbours know that this rank lives."""
+        """Let the neighbours know that this rank lives, and has said nothing so far."""
         self.parts.make()
+        for stale in self.parts.directory.glob(f"{self.part}*"):
+            stale.unlink()
         fd = _open(self._life(self.local_rank))
         fcntl.lockf(fd, fcntl.LOCK_EX)
         self._lives.append(fd)

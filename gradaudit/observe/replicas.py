@@ -86,7 +86,16 @@ def _parameters(wrapper: DistributedDataParallel) -> list[torch.Tensor]:
 
 
 def _synchronises(wrapper: DistributedDataParallel) -> bool:
-    """Whether it averages all gradients at once: hooks may do otherwise, and uneven inputs do."""
+    """Whether it averages all gradients over all ranks.
+
+    Hooks may do otherwise, uneven inputs do, and a smaller group has other parts of the model in
+    the other ranks.
+    """
     attributes: dict[str, Any] = wrapper.__dict__
     uneven = getattr(attributes.get("_join_config"), "enable", False)
-    return not attributes.get("_comm_hooks") and not uneven
+    everyone = distributed.get_world_size(attributes.get("process_group"))
+    return (
+        not attributes.get("_comm_hooks")
+        and not uneven
+        and everyone == distributed.get_world_size()
+    )

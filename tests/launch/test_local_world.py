@@ -93,3 +93,13 @@ def test_a_neighbour_that_has_left_is_gone_though_it_still_runs(tmp_path):
     finally:
         os.kill(child, signal.SIGKILL)
         os.waitpid(child, 0)
+
+
+def test_what_a_rank_of_an_earlier_launch_has_left_is_no_part_of_this_one(tmp_path):
+    own = world(tmp_path)
+    own.join()
+    stale, other = (own.parts.directory / f"{name}.json" for name in ("000004-000001", "000005"))
+    stale.touch()
+    other.touch()
+    world(tmp_path).join()
+    assert (stale.exists(), other.exists()) == (False, True)

@@ -57,7 +57,13 @@ def let_spawned_in(ticket: bytes) -> None:
     prepare = spawn.get_preparation_data
 
     def get_preparation_data(name: str) -> dict[str, Any]:
-        return {**prepare(name), _KEY: Pass(ticket)}
+        try:
+            prepared = prepare(name)
+        except BaseException as error:  # most of all: started from a main without its guard
+            if error.__traceback__ is not None:
+                error.__traceback__ = error.__traceback__.tb_next  # without this frame
+            raise
+        return {**prepared, _KEY: Pass(ticket)}
 
     spawn.get_preparation_data = get_preparation_data
 

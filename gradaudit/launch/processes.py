@@ -19,7 +19,6 @@ class Processes:
         self._assignment = assignment
         self._parts = parts
         self._prefix = prefix
-        self._hooks: list[AfterImport] = []
 
     def arm(self) -> None:
         """Wait for the script to import ``multiprocessing``: torch does."""
@@ -27,14 +26,7 @@ class Processes:
             if name in sys.modules:
                 callback()
             else:
-                hook = AfterImport(name, callback)
-                hook.arm()
-                self._hooks.append(hook)
-
-    def disarm(self) -> None:
-        """Wait no more."""
-        for hook in self._hooks:
-            hook.disarm()
+                AfterImport(name, callback).arm()
 
     def _callbacks(self) -> Iterable[tuple[str, Callable[[], None]]]:
         yield "multiprocessing.process", lambda: audit_processes(self._audit)

@@ -19,6 +19,7 @@ from gradaudit.launch.assignment import Assignment
 from gradaudit.launch.checkpoints import unfinished
 from gradaudit.launch.ending import Ending, exited, killed
 from gradaudit.launch.exits import report_before_exit
+from gradaudit.launch.failure import describe
 from gradaudit.launch.parts import Parts
 from gradaudit.launch.signals import DeadlySignals, die
 from gradaudit.launch.surroundings import Surroundings
@@ -57,7 +58,7 @@ def audit_child(ticket: Ticket, process: Any, run: Callable[[], int]) -> int:  #
     """Run a process to its end, audited; its exit code."""
     child = _Child(ticket, _part_name(ticket, process))
     child.begin()
-    _show_no_frame_of_ours(process)
+    _listen(process, child.hear)
     code = run()
     child.close(exited(code & 0xFF))
     return code
@@ -74,6 +75,7 @@ class _Child:
         self._owner = os.getpid()
         self._started = time.perf_counter()
         self._closed = False
+        self._heard: Ending | None = None
 
     def begin(self) -> None:
         """Watch from here on, and leave by no door without having been heard."""
@@ -81,6 +83,15 @@ class _Child:
         self._signals.arm()
         os.register_at_fork(after_in_child=self._become_child)
         report_before_exit(lambda status: self.close(exited(status & 0xFF)))
+
+    def hear(self, error: BaseException) -> None:
+        """Learn what comes out of the process; an exit is only told by its code."""
+        if not isinstance(error, SystemExit):
+            exception = describe(error, self._assignment.cwd)
+            if isinstance(error, KeyboardInterrupt):
+                self._heard = killed(signal.SIGINT, exception)
+            else:
+                self._heard = Ending("failed", 1, exception)
 
     def close(self, ending: Ending) -> int:
         """Hand in the part, once; the exit code to leave by."""
@@ -107,7 +118,9 @@ class _Child:
         if recorder is None:
             return
         try:
-            if recorder.stopped and not ending.code:
+            if self._heard is not None:
+                ending = replace(self._heard, code=ending.code)
+            elif recorder.stopped and not ending.code:
                 ending = replace(ending, outcome="stopped")
             self._parts.hand_in(self._name, self._judge(recorder.finish(), ending))
         except Exception as error:  # said, and the process ends as it would have
@@ -135,20 +148,24 @@ def _part_name(ticket: Ticket, process: Any) -> str:  # noqa: ANN401
     return f"{ticket.prefix}{identity}"
 
 
-def _show_no_frame_of_ours(process: Any) -> None:  # noqa: ANN401
-    """Unlink our frames before the exception of the process is shown, or sent to its parent."""
+def _listen(process: Any, heard: Callable[[BaseException], None]) -> None:  # noqa: ANN401
+    """Hear of the exception of the process before it is shown, or sent to its parent.
+
+    It goes on without our frames.
+    """
+
+    def attended(function: Callable[..., Any]) -> Callable[..., Any]:
+        def call(*args: Any, **kwargs: Any) -> Any:  # noqa: ANN401
+            try:
+                return function(*args, **kwargs)
+            except BaseException as error:
+                remove_our_frames(error)
+                heard(error)
+                raise
+
+        return call
+
     if getattr(process._target, "__module__", None) == _TORCH_SPAWN and process._args:
         function, *rest = process._args
-        process._args = (_unlinking(function), *rest)
-    process.run = _unlinking(process.run)
-
-
-def _unlinking(function: Callable[..., Any]) -> Callable[..., Any]:
-    def call(*args: Any, **kwargs: Any) -> Any:  # noqa: ANN401
-        try:
-            return function(*args, **kwargs)
-        except BaseException as error:
-            remove_our_frames(error)
-            raise
-
-    return call
+        process._args = (attended(function), *rest)
+    process.run = attended(process.run)

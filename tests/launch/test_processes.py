@@ -95,17 +95,20 @@ def test_children_of_children(audit):
 
 
 @pytest.mark.parametrize(
-    ("then", "outcome"),
+    ("then", "outcome", "exception"),
     [
-        ("lambda: os._exit(4)", "failed"),
-        ("lambda: 1 / 0", "failed"),
-        ("lambda: torch.nn.functional.mse_loss(torch.ones(2), torch.ones(3))", "failed"),
-        ("lambda: os.kill(os.getpid(), signal.SIGTERM)", "interrupted"),
+        ("lambda: os._exit(4)", "failed", None),
+        ("lambda: sys.exit(4)", "failed", None),
+        ("lambda: 1 / 0", "failed", "ZeroDivisionError"),
+        ("lambda: torch.ones(2) @ torch.ones(3)", "failed", "RuntimeError"),
+        ("lambda: os.kill(os.getpid(), signal.SIGTERM)", "interrupted", None),
+        ("lambda: os.kill(os.getpid(), signal.SIGINT)", "interrupted", "KeyboardInterrupt"),
     ],
 )
-def test_a_child_leaves_its_part_by_every_door(audit, then, outcome):
+def test_a_child_leaves_its_part_by_every_door(audit, then, outcome, exception):
     report = audit(f"{CHILD}    print(start({then}).exitcode)")
     assert processes(report) == [(0, outcome, 3)]
+    assert (report["run"]["exception"] or {}).get("type") == exception
 
 
 def test_a_child_that_is_killed_leaves_what_was_saved_before(audit):

@@ -46,9 +46,10 @@ class Parts:
 
     def remove(self) -> None:
         """Take the directory away, read or not."""
-        import shutil
+        if self.directory.is_dir():
+            import shutil
 
-        shutil.rmtree(self.directory, ignore_errors=True)
+            shutil.rmtree(self.directory, ignore_errors=True)
 
 
 def temporary() -> Path:

@@ -112,7 +112,7 @@ def test_the_ledger_says_what_the_tensors_hold(tmp_path, program):
     path = tmp_path / f"program_{next(counter)}.py"
     path.write_text(text)
     truth = Truth()
-    recorder = Recorder(Limits(), main_file=str(path))
+    recorder = Recorder(Limits(), main_file=str(path), at_rest=lambda: None)
 
     def check(number: int) -> None:
         truth.does(*program[number], number)

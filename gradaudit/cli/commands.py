@@ -13,6 +13,8 @@ from gradaudit.cli.diff import EXAMPLES as DIFF_EXAMPLES
 from gradaudit.cli.diff import diff
 from gradaudit.cli.explain import EXAMPLES as EXPLAIN_EXAMPLES
 from gradaudit.cli.explain import explain
+from gradaudit.cli.merge import EXAMPLES as MERGE_EXAMPLES
+from gradaudit.cli.merge import merge
 from gradaudit.cli.rules import rules
 from gradaudit.cli.run import EXAMPLES as RUN_EXAMPLES
 from gradaudit.cli.run import SETTINGS, RunCommand, run
@@ -34,6 +36,7 @@ app = typer.Typer(name="gradaudit", no_args_is_help=True, rich_markup_mode=None)
 app.command(cls=RunCommand, epilog=RUN_EXAMPLES, context_settings=SETTINGS)(run)
 app.command(epilog=SHOW_EXAMPLE)(show)
 app.command(epilog=DIFF_EXAMPLES)(diff)
+app.command(epilog=MERGE_EXAMPLES)(merge)
 app.command()(rules)
 app.command(epilog=EXPLAIN_EXAMPLES)(explain)
 

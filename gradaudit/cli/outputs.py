@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from gradaudit.render.checkout import Checkout
     from gradaudit.render.documents import Document, Format
 
+Json = Annotated[
+    str | None, typer.Option("--json", metavar="PATH", help="Write the report to a JSON file.")
+]
 Sarif = Annotated[
     str | None, typer.Option(metavar="PATH", help="Write the findings to a SARIF file.")
 ]

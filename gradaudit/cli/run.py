@@ -15,7 +15,16 @@ from typer.core import TyperCommand
 
 from gradaudit.cli.completing import several_rules
 from gradaudit.cli.configured import fill_in
-from gradaudit.cli.outputs import Github, Html, Markdown, Sarif, annotates, checkout, documents
+from gradaudit.cli.outputs import (
+    Github,
+    Html,
+    Json,
+    Markdown,
+    Sarif,
+    annotates,
+    checkout,
+    documents,
+)
 
 
 class FailOn(str, Enum):
@@ -80,9 +89,7 @@ def run(
     module: Annotated[
         bool, typer.Option("-m", "--module", help="Run a module, as 'python -m' does.")
     ] = False,
-    json: Annotated[
-        str | None, typer.Option("--json", metavar="PATH", help="Write the report to a JSON file.")
-    ] = None,
+    json: Json = None,
     html: Html = None,
     sarif: Sarif = None,
     markdown: Markdown = None,

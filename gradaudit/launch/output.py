@@ -5,7 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import TextIO
@@ -14,7 +14,7 @@ from gradaudit.launch.request import RequestError
 from gradaudit.render.documents import Document
 
 #: Far from the descriptors that the script's own files get.
-_FIRST_FD = 200
+FIRST_FD = 200
 
 
 def private_stderr() -> TextIO:
@@ -23,7 +23,7 @@ def private_stderr() -> TextIO:
     The script may close it, replace it or point it elsewhere.
     """
     try:
-        fd = fcntl.fcntl(2, fcntl.F_DUPFD_CLOEXEC, _FIRST_FD)
+        fd = fcntl.fcntl(2, fcntl.F_DUPFD_CLOEXEC, FIRST_FD)
     except OSError:  # the caller closed it: there is nobody to talk to
         fd = os.open(os.devnull, os.O_WRONLY)
     encoding = getattr(sys.stderr, "encoding", None) or "utf-8"
@@ -38,11 +38,11 @@ def interject(stream: TextIO, lines: Iterable[str]) -> None:
 
 
 def report_files(
-    documents: Iterable[Document], *, source: str | None
+    documents: Iterable[Document], *, sources: Sequence[str]
 ) -> tuple[tuple[Document, ReportFile], ...]:
     """Check every file before anything is done; `RequestError` if one cannot be written."""
     files = tuple(
-        (document, ReportFile(document.path, source=source, append=document.append))
+        (document, ReportFile(document.path, sources=sources, append=document.append))
         for document in documents
     )
     paths = [file.path for _, file in files]
@@ -55,11 +55,11 @@ def report_files(
 class ReportFile:
     """A file to be written when the run is over, checked before the run begins."""
 
-    def __init__(self, path: str, *, source: str | None, append: bool = False) -> None:
+    def __init__(self, path: str, *, sources: Sequence[str], append: bool = False) -> None:
         self.path = Path(path).resolve()
         self._append = append
         self._beside = self.path.with_name(f"{self.path.name}.{os.getpid()}.tmp")
-        problem = self._problem(source)
+        problem = self._problem(sources)
         if problem:
             raise RequestError(f"Cannot write the report to {path!r}: {problem}.")
 
@@ -82,12 +82,12 @@ class ReportFile:
         """Whether the report becomes the file: not one to add to, a pipe or another device."""
         return not self._append and (self.path.is_file() or not self.path.exists())
 
-    def _problem(self, source: str | None) -> str | None:
+    def _problem(self, sources: Sequence[str]) -> str | None:
         if self.path.is_dir():
             return "it is a directory; name a file"
         if not self.path.parent.is_dir():
             return f"the directory '{self.path.parent}' does not exist; create it first"
-        if source is not None and self.path == Path(source).resolve():
+        if any(self.path == Path(source).resolve() for source in sources):
             return "it is what is read; name another file"
         if self.path.exists() and not os.access(self.path, os.W_OK):
             return "there is a file that may not be written; name another"

@@ -9,38 +9,33 @@ that comes to one of these doors passes through it as under plain Python.
 from __future__ import annotations
 
 import os
+import signal
 import sys
 import threading
-import time
-import traceback
-from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Literal, NoReturn
 
+from gradaudit.launch.assignment import Assignment
 from gradaudit.launch.attendant import Attendant
 from gradaudit.launch.ending import Ending, conclude, exited, killed
 from gradaudit.launch.exits import report_before_exit
+from gradaudit.launch.gathering import gathering
 from gradaudit.launch.installed import require_torch
 from gradaudit.launch.interpreter import end_program
 from gradaudit.launch.live import Live
-from gradaudit.launch.output import ReportFile, interject, private_stderr, report_files
+from gradaudit.launch.local_world import LocalWorld
+from gradaudit.launch.output import interject, private_stderr, report_files
+from gradaudit.launch.processes import Processes
 from gradaudit.launch.progress import progress_on
+from gradaudit.launch.reporter import UNUSABLE, Reporter
 from gradaudit.launch.request import RequestError, RunRequest
 from gradaudit.launch.signals import DeadlySignals, die
 from gradaudit.launch.surroundings import Surroundings
 from gradaudit.launch.target import Target, target_of
 from gradaudit.launch.watch import Watch
-from gradaudit.model.report import Report
-from gradaudit.model.run import RunFacts
-from gradaudit.render.documents import Document
-from gradaudit.render.live import finding_line
-from gradaudit.taming.threshold import reaching
 
 if TYPE_CHECKING:
     from gradaudit.ledger.recording import Recording
-
-#: Exit codes of ours, where the script's own is 0.
-FOUND, UNUSABLE = 1, 2
 
 
 def audit(request: RunRequest, surroundings: Surroundings) -> int:
@@ -56,23 +51,27 @@ def audit(request: RunRequest, surroundings: Surroundings) -> int:
 
 class _Session:
     def __init__(self, request: RunRequest, surroundings: Surroundings) -> None:
-        self._request = request
         self._surroundings = surroundings
         self._target: Target = target_of(request)
-        source = None if request.module else request.target
-        self._files = report_files(request.documents, source=source)
+        sources = () if request.module else (request.target,)
+        files = report_files(request.documents, sources=sources)
         self._target.become()
         require_torch()
+        world = LocalWorld.of(os.environ)
+        assignment = _assignment(request, self._target, surroundings, world)
         self._stderr = private_stderr()
-        say = None if request.quiet else partial(interject, self._stderr)
+        quiet = request.quiet or (world is not None and not world.leads)  # one rank tells for all
         fatal = request.failing if request.fail_fast else ()
-        self._live = Live(surroundings, request.decisions, say, fatal)
-        self._progress = None if request.quiet else progress_on(self._stderr, os.environ)
-        attendant = Attendant(self._live, self._progress, self._broke)
-        self._watch = Watch(request.limits, self._broke, attendant)
+        say = None if quiet else partial(interject, self._stderr)
+        live = Live(surroundings, request.decisions, say, fatal)
+        self._progress = None if quiet else progress_on(self._stderr, os.environ)
+        self._reporter = Reporter(request, assignment, files, self._stderr, live.taken_back)
+        attendant = Attendant(live, self._progress, self._reporter.broke)
+        self._watch = Watch(request.limits, self._reporter.broke, self._save, attendant)
+        self._gathering = gathering(self._reporter, world)
+        self._processes = Processes(assignment, self._gathering.parts, self._gathering.prefix)
         self._signals = DeadlySignals(self._close_killed)
         self._owner = os.getpid()
-        self._started = time.perf_counter()
         self._signal: int | None = None
         self._lock = threading.RLock()
         self._state: Literal["open", "closing", "closed"] = "open"
@@ -81,6 +80,7 @@ class _Session:
     def run(self) -> Ending:
         """Run the script, and end it as the interpreter would."""
         self._watch.arm()
+        self._processes.arm()
         self._signals.arm()
         report_before_exit(lambda status: self._close(exited(status & 0xFF)))
         os.register_at_fork(after_in_child=self._become_child)
@@ -102,7 +102,7 @@ class _Session:
             code = self._close(ending)
             self._stderr.close()
         except KeyboardInterrupt:
-            self._say("Interrupted before the report was complete.")
+            self._reporter.say("Interrupted before the report was complete.")
             _die_interrupted()
         if ending.signal is not None:
             _die_interrupted()
@@ -151,96 +151,33 @@ class _Session:
             try:
                 return self._report(ending)
             except Exception as error:  # said, and never exit code 0
-                self._broke(error)
+                self._reporter.broke(error)
                 return UNUSABLE
 
     def _report(self, ending: Ending) -> int:
-        """Judge, save and show; the exit code of ours."""
+        """Publish what this process and others have seen; the exit code of ours."""
         recorder = self._watch.recorder
-        if recorder is not None:
-            report = self._tame(self._judge(recorder.finish(), ending))
-            saved = self._save(report)
-            found = reaching(report, self._request.fail_on)
-            if found or not self._request.quiet:
-                self._show(report)
-            self._annotate(report)
-            return UNUSABLE if not saved else FOUND if found else 0
-        if self._watch.torch_was_imported:
-            self._say("This run was not recorded, so there is no report.")
-            return UNUSABLE
-        when = "ended before it imported" if ending.code else "never imported"
-        self._say(f"The script {when} torch: there is nothing to audit.")
-        if self._files:
-            self._save(self._judge(None, ending))
-        return UNUSABLE
+        report = None if recorder is None else self._reporter.judge(recorder.finish(), ending)
+        return self._gathering.conclude(report, ending, trained=self._watch.trained)
 
-    def _judge(self, recording: Recording | None, ending: Ending) -> Report:
-        from gradaudit.rules.assemble import assemble
+    def _save(self, recording: Recording) -> None:
+        """Save what was seen until now, for the case that this process is killed."""
+        with self._surroundings.restored():
+            self._gathering.save(self._reporter.judge(recording, killed(signal.SIGKILL)))
 
-        return assemble(recording, self._facts(ending))
 
-    def _tame(self, report: Report) -> Report:
-        """Let only what counts be a finding; without any decision all of it does."""
-        from gradaudit.launch.sources import comments_about
-        from gradaudit.taming.settings import Settings
-        from gradaudit.taming.tame import Decisions, tame
-
-        decisions = self._request.decisions or Decisions(Settings())
-        return tame(report, replace(decisions, comments=comments_about(report)))
-
-    def _facts(self, ending: Ending) -> RunFacts:
-        request = self._request
-        return RunFacts(
-            target=self._target.title,
-            argv=(*(("-m",) if request.module else ()), request.target, *request.args),
-            cwd=self._surroundings.cwd,
-            outcome=ending.outcome,
-            exit_code=ending.code,
-            exception=ending.exception,
-            stopped_by=ending.stopped_by,
-            wall_seconds=time.perf_counter() - self._started,
-        )
-
-    def _save(self, report: Report) -> bool:
-        """Write the files that were asked for; one that fails does not take the others along."""
-        saved = [self._write(report, document, file) for document, file in self._files]
-        return all(saved)
-
-    def _write(self, report: Report, document: Document, file: ReportFile) -> bool:
-        from gradaudit.render.documents import encode
-
-        try:
-            file.write(encode(report, document, self._request.checkout))
-        except OSError as error:
-            self._say(f"The report could not be written to {document.path!r}: {error}.")
-            return False
-        return True
-
-    def _annotate(self, report: Report) -> None:
-        if self._request.github:
-            from gradaudit.render.github import write_annotations
-
-            write_annotations(report, self._request.checkout, self._stderr)
-
-    def _show(self, report: Report) -> None:
-        from gradaudit.render.console import render_report
-
-        for finding in self._live.taken_back(report.findings):
-            self._say(f"What came later has overtaken {finding_line(finding)}")
-        render_report(report, self._stderr)
-        self._stderr.flush()
-
-    def _say(self, sentence: str) -> None:
-        self._stderr.write(f"gradaudit: {sentence}\n")  # no print: the script may have its own
-
-    def _broke(self, error: Exception) -> None:
-        """Something broke inside the audit: it is said, and the training is none the worse."""
-        self._say(
-            f"The audit broke, the script is not affected: {type(error).__name__}: {error} "
-            "(GRADAUDIT_DEBUG=1 shows where)."
-        )
-        if os.environ.get("GRADAUDIT_DEBUG"):
-            traceback.print_exception(type(error), error, error.__traceback__, file=self._stderr)
+def _assignment(
+    request: RunRequest, target: Target, surroundings: Surroundings, world: LocalWorld | None
+) -> Assignment:
+    return Assignment(
+        title=target.title,
+        argv=(*(("-m",) if request.module else ()), request.target, *request.args),
+        limits=request.limits,
+        path=surroundings.path,
+        cwd=surroundings.cwd,
+        rank=world.rank if world is not None else 0,
+        world_size=world.world_size if world is not None else 1,
+    )
 
 
 def _die_interrupted() -> NoReturn:

@@ -18,10 +18,14 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import threading
 from collections.abc import Callable
 from types import FrameType
 
 DEADLY = (signal.SIGTERM, signal.SIGHUP)
+
+#: Seconds until a signal is sent once more that came while an event was being taken down.
+_SOON = 0.01
 
 #: Before these versions the interpreter itself took a handler that equals SIG_DFL for no handler
 #: (https://github.com/python/cpython/issues/102397); there the script may see ours.
@@ -57,9 +61,23 @@ class DeadlySignals:
                 signal.signal(signum, replaced)
 
     def _handle(self, signum: int, frame: FrameType | None) -> None:
-        del frame
+        if _is_recording(frame):
+            again = threading.Timer(_SOON, os.kill, (os.getpid(), signum))
+            again.daemon = True
+            again.start()
+            return
         signal.signal(signum, signal.SIG_DFL)  # whoever sends it a second time means it
         self._last_words(signum)
+
+
+def _is_recording(frame: FrameType | None) -> bool:
+    """Whether an event is being taken down: what was seen until now is not whole at this moment."""
+    while frame is not None:
+        module = str(frame.f_globals.get("__name__", ""))
+        if module.startswith("gradaudit.ledger.") or module == "gradaudit.observe.recorder":
+            return True
+        frame = frame.f_back
+    return False
 
 
 class _LikeDefault(int):

@@ -75,6 +75,17 @@ class Surroundings:
             cwd=_cwd(),
         )
 
+    @classmethod
+    def of_child(cls, path: tuple[str, ...], cwd: str) -> Surroundings:
+        """Picture the interpreter of a process that the script has started, with our own path."""
+        return cls(
+            path=path,
+            meta_path=tuple(sys.meta_path),
+            builtins=dict(vars(builtins)),
+            modules={},
+            cwd=cwd,
+        )
+
     def forget_imports(self) -> None:
         """Take what was imported since, and is not the standard library's, out of sight."""
         added = {name: _root(name) for name in sys.modules if name not in self.modules}

@@ -20,6 +20,8 @@ class LeafFacts:
     ``escaped`` is where a container or a plain tensor kept it from being registered in its module.
     ``elsewhere`` is whether an optimizer has it of which nothing else was seen.
     ``evaluating`` is whether the module that owns it was in eval mode at the end.
+    ``replicated`` is whether DistributedDataParallel keeps it equal on all ranks;
+    of such ones ``value_norm`` are norms of its values, by iteration.
     """
 
     name: str
@@ -36,6 +38,8 @@ class LeafFacts:
     derived: bool = False
     by_library: bool = False
     elsewhere: bool = False
+    replicated: bool = False
+    value_norm: tuple[tuple[int, float], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +60,7 @@ class Recording:
 
     ``broken`` is whether the audit failed while it followed backwards, steps or clearings, so that
     the lives are not to be trusted; ``blind`` is why the dataflow was not seen, if it was not.
+    ``rank`` is the rank and the size of the world, if there is one.
     """
 
     ledger: Ledger
@@ -69,3 +74,4 @@ class Recording:
     audit_seconds: float
     broken: bool = False
     blind: str | None = None
+    rank: tuple[int, int] | None = None

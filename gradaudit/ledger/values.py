@@ -5,6 +5,7 @@ from __future__ import annotations
 from array import array
 from collections.abc import Iterator
 from math import isfinite
+from operator import itemgetter
 
 from gradaudit.ledger.tally import Tally
 from gradaudit.model.events import NonfiniteMade, ZeroMade
@@ -22,19 +23,23 @@ _FLATTENED = 4
 class Norms:
     """Norms by iteration, thinned evenly as they become many.
 
+    Besides, those of iterations that are powers of two are kept: there all ranks can be compared.
     In arrays: a big model has thousands of leaves, and a tuple for each sample would be felt.
     """
 
-    __slots__ = ("_iterations", "_left_out", "_norms", "_stride")
+    __slots__ = ("_iterations", "_landmarks", "_left_out", "_norms", "_stride")
 
     def __init__(self) -> None:
         self._iterations = array("q")
         self._norms = array("d")
+        self._landmarks = array("d")  # iteration, norm, iteration, norm …
         self._stride = 1
         self._left_out = 0
 
     def add(self, iteration: int, norm: float) -> None:
         """One more sample."""
+        if not iteration & (iteration - 1):
+            self._landmarks.extend((iteration, norm))
         self._left_out += 1
         if self._left_out < self._stride:
             return
@@ -47,7 +52,11 @@ class Norms:
         self._norms.append(norm)
 
     def __iter__(self) -> Iterator[tuple[int, float]]:
-        return zip(self._iterations, self._norms, strict=True)
+        even = list(zip(self._iterations, self._norms, strict=True))
+        known = set(self._iterations)
+        landmarks = zip(map(int, self._landmarks[::2]), self._landmarks[1::2], strict=True)
+        others = [sample for sample in landmarks if sample[0] not in known]
+        return iter(sorted(even + others, key=itemgetter(0)))
 
 
 class Strides:

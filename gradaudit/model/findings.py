@@ -41,7 +41,10 @@ class Consequence:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One root cause, told once.  ``location`` is the line to change, in the user's code."""
+    """One root cause, told once.  ``location`` is the line to change, in the user's code.
+
+    ``ranks`` are those it was found in, where the reports of several processes were merged.
+    """
 
     rule: str
     name: str
@@ -54,6 +57,7 @@ class Finding:
     iterations: Span | None = None
     consequences: tuple[Consequence, ...] = ()
     fingerprint: str = ""
+    ranks: tuple[int, ...] = ()
 
 
 #: Who decided that a finding does not count: a comment on its line, a setting, or a baseline.

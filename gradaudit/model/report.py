@@ -82,6 +82,27 @@ class Run:
 
 
 @dataclass(frozen=True, slots=True)
+class RankInfo:
+    """One process of a merged report.
+
+    ``world_size`` is more than 1 for a rank of torch.distributed; other processes are numbered in
+    the order in which they were started.
+    """
+
+    rank: int
+    world_size: int
+    outcome: Outcome
+    exit_code: int
+    exception: ExceptionInfo | None
+    iterations: int
+    backward_calls: int
+    optimizer_steps: int
+    zero_grad_calls: int
+    wall_seconds: float
+    audit_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
 class Gap:
     """Something that was not observed, and why."""
 
@@ -164,6 +185,9 @@ class ParameterInfo:
     optimizers: tuple[str, ...]
     timeline: tuple[TimelineRun, ...]
     grad_norm: tuple[tuple[int, float], ...] = ()
+    replicated: bool = False  # DistributedDataParallel keeps it equal on all ranks
+    value_norm: tuple[tuple[int, float], ...] = ()  # sampled, of a replicated one
+    ranks: tuple[int, ...] = ()  # of a merged report: in which ranks it lived so
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,7 +201,11 @@ class Summary:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """Everything one run has to say."""
+    """Everything one run has to say.
+
+    In a merged report the iterations of ``run`` are those of the process that made most of them,
+    and its calls are those of all processes together.
+    """
 
     schema_version: Literal[1]
     tool: Tool
@@ -191,3 +219,4 @@ class Report:
     summary: Summary
     suppressed: tuple[Suppressed, ...] = ()
     unused_ignores: tuple[str, ...] = ()
+    ranks: tuple[RankInfo, ...] = ()  # of a merged report: the processes it is made of

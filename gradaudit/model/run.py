@@ -23,6 +23,7 @@ class Limits:
 class RunFacts:
     """What is known of a run from outside once it is over; the rest of the report is observed.
 
+    ``rank`` and ``world_size`` are what the launcher said; torch.distributed knows better.
     ``whole`` is False where only a block of a program was audited: then things may have come before
     it, and may come behind.  ``unrecorded`` says why there is no recording, where there is none.
     """
@@ -37,6 +38,8 @@ class RunFacts:
     stopped_by: str | None = None
     whole: bool = True
     unrecorded: str = "the script never imported torch"
+    rank: int = 0
+    world_size: int = 1
 
 
 class TrainingStopped(SystemExit):

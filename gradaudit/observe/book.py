@@ -19,6 +19,7 @@ from gradaudit.model.sites import Location, Site
 from gradaudit.observe.leaves import Leaf, strong
 from gradaudit.observe.names import Found, Name, scopes, search
 from gradaudit.observe.optimizers import Known, Optimizers
+from gradaudit.observe.replicas import Replicas
 from gradaudit.observe.sites import SiteBook, constructor, function_of
 from gradaudit.observe.watch import Watch
 
@@ -92,12 +93,12 @@ class Book:
 
     def _take(self, found: Found, *, last: bool = False, early: bool = False) -> None:
         modules = dict(found.modules.values())
+        for _, module in found.modules.values():
+            self._module(module, last=last)  # which may know of leaves that nobody has met
         for leaf, tensor in self._watch.leaves.alive():
             name = found.tensors.get(id(tensor))
             if name is not None:
                 self._name(leaf, name, modules, early=early)
-        for _, module in found.modules.values():
-            self._module(module, last=last)
         for known in self._optimizers.all:
             optimizer = known.reference()
             if not early and optimizer is not None and id(optimizer) in found.optimizers:
@@ -213,13 +214,19 @@ class Book:
     # -- writing -----------------------------------------------------------------------------------
 
     def recording(
-        self, *, probe: Probe, gaps: tuple[Gap, ...], audit_seconds: float, broken: bool
+        self,
+        *,
+        probe: Probe,
+        gaps: tuple[Gap, ...],
+        audit_seconds: float,
+        broken: bool,
+        replicas: Replicas,
     ) -> Recording:
         """Everything that was seen, in words."""
         ledger = self._watch.ledger
         return Recording(
             ledger=ledger,
-            leaves=self._leaf_facts(),
+            leaves=self._leaf_facts(replicas.weights()),
             optimizers={
                 known.number: self._optimizer_facts(known) for known in self._optimizers.all
             },
@@ -230,6 +237,7 @@ class Book:
             gaps=gaps,
             audit_seconds=audit_seconds,
             broken=broken,
+            rank=replicas.rank,
             blind=next((gap.why for gap in gaps if gap.what in BLINDING), None),
         )
 
@@ -246,7 +254,7 @@ class Book:
                 return self._sites.at(path, text)
         return None
 
-    def _leaf_facts(self) -> dict[int, LeafFacts]:
+    def _leaf_facts(self, weights: dict[int, dict[int, float]]) -> dict[int, LeafFacts]:
         taken: Counter[str] = Counter()
         facts = {}
         for leaf in self._watch.leaves.all():
@@ -274,6 +282,8 @@ class Book:
                 derived=leaf.derived,
                 by_library=leaf.by_library,
                 elsewhere=leaf.number in self._elsewhere,
+                replicated=leaf.replicated,
+                value_norm=tuple(weights.get(leaf.number, {}).items()),
             )
         return facts
 

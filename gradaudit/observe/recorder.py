@@ -10,7 +10,7 @@ from contextlib import suppress
 from threading import get_ident
 from time import monotonic, perf_counter
 from types import FrameType
-from typing import Any
+from typing import Any, NoReturn
 
 import torch
 from torch.optim import Optimizer
@@ -33,6 +33,7 @@ from gradaudit.observe.modules import replaced, watch_registrations
 from gradaudit.observe.optimizers import Optimizers, Steps, watch_optimizers
 from gradaudit.observe.patches import Patches
 from gradaudit.observe.probe import Probe
+from gradaudit.observe.replicas import Replicas
 from gradaudit.observe.sampling import Pace, Sampler
 from gradaudit.observe.sites import SiteBook, UserCode
 from gradaudit.observe.source import SourceBook
@@ -81,7 +82,7 @@ def _never(recorder: Recorder, over: int) -> int:
 
 
 class Recorder:
-    """Watches one run.
+    """Watches one run; ``at_rest`` is called now and then, when nothing is under way.
 
     Every entry from torch comes through a method of this class: it keeps the audit's own clock,
     stays out of other threads and of forked children, and turns whatever breaks inside the audit
@@ -91,14 +92,16 @@ class Recorder:
     def __init__(
         self,
         limits: Limits,
-        attend: Callable[[Recorder, int], int] = _never,
+        attend: Callable[[Recorder, int], int] | None = None,
         *,
         main_file: str | None,
         whole: bool = True,
+        at_rest: Callable[[], None] = lambda: None,
     ) -> None:
         self._limits = limits
         self._whole = whole
-        self._attend = attend
+        self._at_rest = at_rest
+        self._attend = attend or _never
         self._attended_after = 1
         self._stoppable = (limits.max_iterations, limits.max_seconds) != (None, None)
         #: whether the next event is to be looked at for the end of an iteration
@@ -114,6 +117,7 @@ class Recorder:
         self._backwards = Backwards(
             self._watch, self._sites, self._probe, self._optimizers, self._book
         )
+        self._replicas = Replicas(self._watch.leaves)
         self._under_way: UnderWay | None = None
         #: what the audit has cost until now, but for the function mode and the tracer
         self.seconds = 0.0
@@ -130,6 +134,8 @@ class Recorder:
         self._released = False
         self._broken = False
         self._closures = 0
+        #: whether a limit of the run has ended the training
+        self.stopped = False
 
     # -- the life of the recorder --------------------------------------------------------------
 
@@ -140,6 +146,7 @@ class Recorder:
         watch_scaling(self._patches, self)
         self._steps = watch_optimizers(self._patches, self)
         self._hooks += [self._steps, *watch_registrations(self._registered, self._nested)]
+        self._hooks.append(self._replicas.watch())
         self._patches.replace(torch, "compile", self._compile(torch.compile))
         stay_out_of_children(self)
         self._probe.begin()
@@ -158,13 +165,17 @@ class Recorder:
         return self._recording
 
     def so_far(self) -> Recording:
-        """Hand over what was seen until now; the ledger is the recorder's own, and goes on."""
+        """Hand over what was seen until now; the iteration under way is not closed.
+
+        The ledger is the recorder's own, and goes on.
+        """
         self.ledger.catch_up()
         return self._book.recording(
             probe=self._probe,
             gaps=tuple(Gap(what, why) for what, why in self._gaps.items()),
             audit_seconds=self.audit_seconds,
             broken=self._broken,
+            replicas=self._replicas,
         )
 
     @property
@@ -172,11 +183,20 @@ class Recorder:
         """What the audit has cost until now."""
         return self.seconds + self._probe.seconds
 
+    @property
+    def trained(self) -> bool:
+        """Whether anything was seen that trains."""
+        return bool(self.ledger.backward_calls or self.ledger.optimizer_steps)
+
     def _last_look(self) -> None:
         if self._off:
             return
         if not self.ledger.backward_calls and _PROCESSES & sys.modules.keys():
-            self._gap("training in other processes", "what child processes did is not followed")
+            self._gap(
+                "training in other processes",
+                "of those that multiprocessing starts none was seen to train, and others, its "
+                "pools among them, are not followed",
+            )
         with _undispatched():
             self._optimizers.refresh_all()
             self._watch.point(("end",))
@@ -270,13 +290,13 @@ class Recorder:
         """Stop where a new iteration would begin beyond the limit; else attend to what is due."""
         limits = self._limits
         if limits.max_seconds is not None and monotonic() - self._began > limits.max_seconds:
-            raise TrainingStopped(f"--max-seconds {limits.max_seconds:g}")
+            self._stop(f"--max-seconds {limits.max_seconds:g}")
         if (
             limits.max_iterations is not None
             and self.ledger.iterations >= limits.max_iterations
             and self.ledger.would_begin_iteration(key)
         ):
-            raise TrainingStopped(f"--max-iterations {limits.max_iterations}")
+            self._stop(f"--max-iterations {limits.max_iterations}")
         over = self.ledger.iteration + 1
         if over < self._attended_after:
             # a backward ends no more than one iteration: so many of them may go by unchecked
@@ -286,8 +306,15 @@ class Recorder:
             self._probe.tracer.pause()
             try:
                 self._attended_after = self._attend(self, over)
+            except TrainingStopped:
+                self.stopped = True
+                raise
             finally:
                 self._probe.tracer.go_on()
+
+    def _stop(self, reason: str) -> NoReturn:
+        self.stopped = True
+        raise TrainingStopped(reason)
 
     # -- backward ------------------------------------------------------------------------------
     #
@@ -337,6 +364,8 @@ class Recorder:
         self._probe.arm(frame, outermost=True)
         if accumulates and site not in self.ledger.backwards:
             self._probe.surprised(frame)
+        if self._watch.probing:
+            self._sampler.pace.in_common = self._replicas.look()
 
     def _differentiates(self, roots: Sequence[Any], site: Site) -> None:
         if self._watch.probing:
@@ -425,6 +454,7 @@ class Recorder:
             with self._inside("the values of gradients"), _undispatched():
                 self._probe.tracer.pause()
                 self._sampler.tell()
+                self._at_rest()
                 self._probe.tracer.go_on()
 
     def _step(self, optimizer: Optimizer, frame: FrameType) -> None:
@@ -456,6 +486,7 @@ class Recorder:
         self._probe.tracer.pause()
         with _undispatched():
             self._sampler.take(members, iteration)
+            self._replicas.weigh(members, iteration)
         self._probe.tracer.go_on()
 
     def _prepare_step(self, frame: FrameType) -> None:

@@ -32,7 +32,9 @@ class Pace:
     """In which iterations samples are taken: the governor of what the audit costs.
 
     States are seen in every iteration, whatever that costs; ``spent`` tells the seconds.  Samples
-    get what that leaves of ``budget``, a share of the run's time behind the probe.
+    get what that leaves of ``budget``, a share of the run's time behind the probe.  With
+    ``in_common`` powers of two are among them, whatever the budget says: all ranks sample them,
+    and can be compared there.
     """
 
     def __init__(self, budget: float, spent: Callable[[], float]) -> None:
@@ -43,13 +45,17 @@ class Pace:
         self._stretch = 1
         self._since = (0, monotonic(), spent())
         self._cost = 0.0
+        self.in_common = False
 
     def due(self, iteration: int, *, probing: bool) -> bool:
         """Whether steps of this iteration are to be sampled."""
         if iteration == self._current:
             return True
         if iteration < self._next and not probing and iteration > self._current:
-            return False
+            if not self.in_common or iteration & (iteration - 1):
+                return False
+            self._current = iteration
+            return True
         self._current = iteration
         if probing:
             self._stretch, self._cost = 1, 0.0

@@ -20,12 +20,12 @@ from gradaudit.render.terminal import (
 from gradaudit.rules.lookup import find_rule
 
 if TYPE_CHECKING:
-    from gradaudit.rules.rule import Rule
+    from gradaudit.rules.rule import AnyRule
 
 _UNWRAPPED = 10_000
 
 
-def render_rules(stream: TextIO, rules: Sequence[Rule] | None = None) -> None:
+def render_rules(stream: TextIO, rules: Sequence[AnyRule] | None = None) -> None:
     """Write the table of all rules: wrapped on a terminal, one line a rule where grep may read."""
     paper = paper_of(stream)
     if not console_on(stream).is_terminal:
@@ -34,7 +34,7 @@ def render_rules(stream: TextIO, rules: Sequence[Rule] | None = None) -> None:
 
 
 def render_explanation(
-    code_or_name: str, stream: TextIO, rules: Sequence[Rule] | None = None
+    code_or_name: str, stream: TextIO, rules: Sequence[AnyRule] | None = None
 ) -> None:
     """Write the documentation of one rule: set for a terminal, as plain Markdown elsewhere.
 
@@ -54,13 +54,13 @@ def render_explanation(
     put(stream, [title, Text(), markdown], paper)
 
 
-def _all_rules() -> Sequence[Rule]:
+def _all_rules() -> Sequence[AnyRule]:
     from gradaudit.rules.catalogue import RULES
 
     return RULES
 
 
-def _table(rules: Sequence[Rule], paper: Paper) -> Iterator[Text]:
+def _table(rules: Sequence[AnyRule], paper: Paper) -> Iterator[Text]:
     longest = max((len(rule.name) for rule in rules), default=0)
     families = groupby(rules, key=lambda rule: rule.family)
     for number, (family, members) in enumerate(families):
@@ -71,10 +71,10 @@ def _table(rules: Sequence[Rule], paper: Paper) -> Iterator[Text]:
             yield from hanging(_lead(rule, longest), rule.summary, paper)
 
 
-def _lead(rule: Rule, longest: int) -> Text:
+def _lead(rule: AnyRule, longest: int) -> Text:
     severity = (f"{rule.severity:<7}  ", SEVERITY_COLOURS[rule.severity])
     return Text.assemble((f"{rule.code}  ", "bold"), f"{rule.name:<{longest}}  ", severity)
 
 
-def _title(rule: Rule) -> str:
+def _title(rule: AnyRule) -> str:
     return f"{rule.code} {rule.name} ({rule.severity})"

@@ -61,7 +61,7 @@ def report_lines(report: Report, paper: Paper) -> list[Text]:
     findings = loudest_first(report)
     lines: list[Text] = []
     for finding in findings:
-        lines += [*finding_lines(finding, known, report.run.iterations, paper), Text()]
+        lines += [*finding_lines(finding, known, report, paper), Text()]
     for part in (
         *(loop_lines(loop, paper) for loop in listings(report)),
         strip_lines(report, paper),
@@ -80,11 +80,11 @@ def report_lines(report: Report, paper: Paper) -> list[Text]:
 
 
 def finding_lines(
-    finding: Finding, known: Sequence[str], iterations: int, paper: Paper
+    finding: Finding, known: Sequence[str], report: Report, paper: Paper
 ) -> Iterator[Text]:
     """Tell one finding in full; ``known`` are the names of all parameters."""
     told = _told(finding.parameters, known, paper)
-    seen = seen_in(finding.iterations, iterations)
+    seen = seen_in(finding, report)
     facts = ", ".join(filter(None, (told, seen)))
     margin = _margin(finding)
     yield from _header(finding, paper)
@@ -208,7 +208,7 @@ def _summary(report: Report) -> Text:
     run, said = report.run, verdict(report)
     cost = f" (audit {seconds(run.audit_seconds)} of {seconds(run.wall_seconds)})"
     return Text.assemble(
-        (f"{who(run)}: ", "bold"),
+        (f"{who(report)}: ", "bold"),
         (said.headline, f"bold {_TONES[said.tone]}"),
         f": {said.told}",
         (cost, "dim"),

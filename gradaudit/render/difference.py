@@ -33,7 +33,7 @@ def _lines(difference: Difference, after: Report, paper: Paper) -> Iterator[Text
     known = [paper.clean(parameter.name) for parameter in after.parameters]
     for finding in difference.new:
         yield Text("new:", "bold")
-        yield from finding_lines(finding, known, after.run.iterations, paper)
+        yield from finding_lines(finding, known, after, paper)
         yield Text()
     for pair in difference.changed:
         yield from _brief("changed: ", pair.after, paper)

@@ -45,7 +45,7 @@ def _command(finding: Finding, report: Report, checkout: Checkout, known: list[s
 
 def _text(finding: Finding, report: Report, known: list[str]) -> str:
     told = describe_parameters(finding.parameters, known)
-    seen = seen_in(finding.iterations, report.run.iterations)
+    seen = seen_in(finding, report)
     return "\n".join(filter(None, (finding.message, told, seen, f"help: {finding.help.strip()}")))
 
 

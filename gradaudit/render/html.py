@@ -90,11 +90,11 @@ def _context(report: Report) -> dict[str, Any]:
     known = [parameter.name for parameter in report.parameters]
     return {
         "report": report,
-        "who": who(report.run),
+        "who": who(report),
         "verdict": verdict(report),
         "failure": ended_with(report.run),
         "findings": [
-            _Told(finding, ", ".join(_facts(finding, known, report.run.iterations)))
+            _Told(finding, ", ".join(_facts(finding, known, report)))
             for finding in loudest_first(report)
         ],
         "listings": [_Loop(listing) for listing in listings(report)],
@@ -106,9 +106,9 @@ def _context(report: Report) -> dict[str, Any]:
     }
 
 
-def _facts(finding: Finding, known: list[str], iterations: int) -> Iterator[str]:
+def _facts(finding: Finding, known: list[str], report: Report) -> Iterator[str]:
     told = describe_parameters(finding.parameters, known)
-    seen = seen_in(finding.iterations, iterations)
+    seen = seen_in(finding, report)
     yield from filter(None, (told, seen))
 
 

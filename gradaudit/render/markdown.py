@@ -39,7 +39,7 @@ def markdown(report: Report, checkout: Checkout) -> str:
 
 def _document(report: Report, checkout: Checkout) -> Iterator[str]:
     said, failure = verdict(report), ended_with(report.run)
-    head = [f"## {_escape(who(report.run))}: {said.headline}", ""]
+    head = [f"## {_escape(who(report))}: {said.headline}", ""]
     head += [f"{_code(report.run.target)}: {said.told}", ""]
     if failure:
         head += [f"It ended with: {_code(failure)}", ""]
@@ -72,7 +72,7 @@ def _section(
         yield f"{_place(finding.location, report, checkout)}\n"
         yield from _source(finding.location)
     told = describe_parameters(finding.parameters, known, _code)
-    facts = filter(None, (told, seen_in(finding.iterations, report.run.iterations)))
+    facts = filter(None, (told, seen_in(finding, report)))
     yield f"{', '.join(facts)}\n"
     if finding.related:
         yield from _folded("How it came about", _chain(finding, report, checkout))

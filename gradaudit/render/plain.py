@@ -22,7 +22,7 @@ def plain_findings(report: Report, findings: Iterable[Finding]) -> str:
     paper = Paper()
     known = [paper.clean(parameter.name) for parameter in report.parameters]
     told = (
-        _joined(finding_lines(finding, known, report.run.iterations, paper)) for finding in findings
+        _joined(finding_lines(finding, known, report, paper)) for finding in findings
     )
     return "\n\n".join(told)
 

@@ -22,7 +22,7 @@ from gradaudit.render.unicode import encodable
 from gradaudit.render.words import ended_with, loudest_first, seen_in
 
 if TYPE_CHECKING:
-    from gradaudit.rules.rule import Rule
+    from gradaudit.rules.rule import AnyRule
 
 _SCHEMA = (
     "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
@@ -32,14 +32,14 @@ _ROOT = "SRCROOT"
 _Object = dict[str, Any]
 
 
-def sarif(report: Report, checkout: Checkout, rules: Sequence[Rule]) -> str:
+def sarif(report: Report, checkout: Checkout, rules: Sequence[AnyRule]) -> str:
     """Write a report as one SARIF log."""
     log = {"$schema": _SCHEMA, "version": "2.1.0", "runs": [_Log(report, checkout, rules).run()]}
     return json.dumps(encodable(log), indent=1, ensure_ascii=False) + "\n"
 
 
 class _Log:
-    def __init__(self, report: Report, checkout: Checkout, rules: Sequence[Rule]) -> None:
+    def __init__(self, report: Report, checkout: Checkout, rules: Sequence[AnyRule]) -> None:
         self._report = report
         self._checkout = checkout
         self._known = [parameter.name for parameter in report.parameters]
@@ -95,7 +95,7 @@ class _Log:
 
     def _text(self, finding: Finding) -> str:
         told = describe_parameters(finding.parameters, self._known)
-        seen = seen_in(finding.iterations, self._report.run.iterations)
+        seen = seen_in(finding, self._report)
         facts = ", ".join(filter(None, (told, seen)))
         follows = [f"{item.rule}: {item.message}" for item in finding.consequences]
         return "\n".join(filter(None, (finding.message, facts, *follows, finding.help.strip())))
@@ -136,14 +136,14 @@ def _region(location: Location) -> _Object:
     return region
 
 
-def _descriptors(report: Report, rules: Sequence[Rule]) -> list[_Object]:
+def _descriptors(report: Report, rules: Sequence[AnyRule]) -> list[_Object]:
     """Describe every rule, and those of a newer gradaudit as well as their findings do."""
     known = {rule.code for rule in rules}
     strangers = {finding.rule: finding for finding in report.findings if finding.rule not in known}
     return [*map(_descriptor, rules), *_undocumented(strangers.values())]
 
 
-def _descriptor(rule: Rule) -> _Object:
+def _descriptor(rule: AnyRule) -> _Object:
     documentation = rule.documentation.strip()
     return {
         "id": rule.code,

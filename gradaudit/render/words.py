@@ -11,6 +11,7 @@ from typing import Literal
 from gradaudit.model.findings import SEVERITIES, Finding, Span
 from gradaudit.model.report import Outcome, Report, Run
 from gradaudit.model.sites import Location
+from gradaudit.rules.words import in_ranks
 
 Tone = Literal["error", "warning", "healthy"]
 
@@ -63,9 +64,19 @@ def loudest_first(report: Report) -> list[Finding]:
     return sorted(report.findings, key=lambda finding: SEVERITIES.index(finding.severity))
 
 
-def who(run: Run) -> str:
-    """Name ourselves, and the rank when there are several."""
+def who(report: Report) -> str:
+    """Name ourselves, and the rank when there are several, or how many were merged."""
+    run = report.run
+    if report.ranks:
+        one, many = processes(report)
+        return f"gradaudit, {len(report.ranks)} {one if len(report.ranks) == 1 else many}"
     return "gradaudit" if run.world_size == 1 else f"gradaudit, rank {run.rank} of {run.world_size}"
+
+
+def processes(report: Report) -> tuple[str, str]:
+    """What to call the processes of a merged report: ranks of a world, or else just that."""
+    in_a_world = all(info.world_size > 1 for info in report.ranks)
+    return ("rank", "ranks") if in_a_world else ("process", "processes")
 
 
 def extent(report: Report) -> str:
@@ -80,8 +91,14 @@ def extent(report: Report) -> str:
     return ", ".join(counts) + _ending(run)
 
 
-def seen_in(span: Span | None, total: int) -> str:
-    """Say in how many iterations it was seen, and in which, unless that was all of them."""
+def seen_in(finding: Finding, report: Report) -> str:
+    """Say in which iterations a finding was seen, and in which ranks."""
+    ranks = in_ranks(finding.ranks, *processes(report)) if report.ranks and finding.ranks else ""
+    return ", ".join(filter(None, (_iterations(finding.iterations, report.run.iterations), ranks)))
+
+
+def _iterations(span: Span | None, total: int) -> str:
+    """Say in how many iterations, and in which, unless that was all of them."""
     if span is None:
         return ""
     share = f"{span.count:,} of " if total >= span.count else ""

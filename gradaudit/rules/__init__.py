@@ -9,4 +9,6 @@
 ``follows``    what hangs below a cause
 ``judge``      lets every rule speak once; one root cause, one finding
 ``assemble``   writes the report
+``merge``      makes one report of those of several processes; ``alike`` is what they share
+``ranks``      the questions rules ask across them
 """

@@ -6,6 +6,7 @@ import platform
 
 from gradaudit import __version__
 from gradaudit.ledger.recording import Recording
+from gradaudit.ledger.values import NORMS
 from gradaudit.model.findings import Finding
 from gradaudit.model.report import (
     Coverage,
@@ -69,6 +70,8 @@ def _report(
 
 def _run(facts: RunFacts, recording: Recording | None) -> Run:
     ledger = None if recording is None else recording.ledger
+    told = (facts.rank, facts.world_size)
+    rank, world_size = told if recording is None else recording.rank or told
     return Run(
         target=facts.target,
         argv=facts.argv,
@@ -83,6 +86,8 @@ def _run(facts: RunFacts, recording: Recording | None) -> Run:
         wall_seconds=facts.wall_seconds,
         audit_seconds=0.0 if recording is None else recording.audit_seconds,
         stopped_by=facts.stopped_by,
+        rank=rank,
+        world_size=world_size,
     )
 
 
@@ -115,7 +120,11 @@ def _parameters(case: Case) -> tuple[ParameterInfo, ...]:
             is_leaf=True,
             optimizers=tuple(owners.get(leaf, ())),
             timeline=tuple(case.life(leaf).timeline),
-            grad_norm=_thinned(tuple(case.ledger.values(leaf).norms), kept),
+            grad_norm=_thinned(
+                tuple(case.ledger.values(leaf).norms), NORMS if facts.replicated else kept
+            ),
+            replicated=facts.replicated,
+            value_norm=facts.value_norm,
         )
         for leaf, facts in case.recording.leaves.items()
     )

@@ -28,11 +28,14 @@ from gradaudit.rules import (
     ga407_clip_before_unscale,
     ga501_nonfinite_gradient,
     ga502_zero_gradient,
+    ga601_rank_life_mismatch,
+    ga602_rank_gradient_mismatch,
+    ga603_rank_parameter_drift,
 )
-from gradaudit.rules.rule import Rule
+from gradaudit.rules.rule import AnyRule, RankRule, RecordingRule
 
 #: In the order in which they are listed.
-RULES: tuple[Rule, ...] = (
+RULES: tuple[AnyRule, ...] = (
     ga101_unused_parameter.RULE,
     ga102_graph_cut.RULE,
     ga103_not_in_loss.RULE,
@@ -58,11 +61,14 @@ RULES: tuple[Rule, ...] = (
     ga407_clip_before_unscale.RULE,
     ga501_nonfinite_gradient.RULE,
     ga502_zero_gradient.RULE,
+    ga601_rank_life_mismatch.RULE,
+    ga602_rank_gradient_mismatch.RULE,
+    ga603_rank_parameter_drift.RULE,
 )
 
 #: In the order in which they are asked: a cause before what follows from it, and of several
-#: reasons for one starving leaf the most particular first.
-ASKED: tuple[Rule, ...] = (
+#: reasons for one starving leaf the most particular first.  Those that are asked of one process.
+ASKED: tuple[RecordingRule, ...] = (
     ga402_stale_optimizer.RULE,
     ga106_non_leaf.RULE,
     ga107_requires_grad_missing.RULE,
@@ -88,4 +94,11 @@ ASKED: tuple[Rule, ...] = (
     ga304_unbounded_accumulation.RULE,
     ga404_step_without_gradient.RULE,
     ga305_leftover_accumulation.RULE,
+)
+
+#: Those that are asked of the reports of all ranks, when they are merged.
+ASKED_OF_RANKS: tuple[RankRule, ...] = (
+    ga601_rank_life_mismatch.RULE,
+    ga602_rank_gradient_mismatch.RULE,
+    ga603_rank_parameter_drift.RULE,
 )

@@ -6,11 +6,11 @@ from collections.abc import Iterator
 
 from gradaudit.model.findings import Consequence
 from gradaudit.rules.case import Case
-from gradaudit.rules.rule import ARRIVAL, Rule, Verdict
+from gradaudit.rules.rule import ARRIVAL, RecordingRule, Verdict
 from gradaudit.rules.words import does, several
 
 
-def consequences(case: Case, rule: Rule, verdict: Verdict) -> Iterator[Consequence]:
+def consequences(case: Case, rule: RecordingRule, verdict: Verdict) -> Iterator[Consequence]:
     """What other rules would have said of the leaves that a verdict explains."""
     leaves = sorted(verdict.leaves or verdict.explains)
     leaves = [leaf for leaf in leaves if leaf in case.recording.leaves]

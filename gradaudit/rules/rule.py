@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar
 
-from gradaudit.model.findings import Severity, Span
+from gradaudit.model.findings import Finding, Related, Severity, Span
 from gradaudit.model.sites import Location, Site
 
 if TYPE_CHECKING:
     from gradaudit.rules.case import Case
+    from gradaudit.rules.ranks import Ranks
+
+_Verdict = TypeVar("_Verdict")
+_Judged = TypeVar("_Judged")
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,8 +56,28 @@ ONCE, SEVERAL, MANY = 1, 3, 12
 
 
 @dataclass(frozen=True, slots=True)
-class Rule:
+class Discord:
+    """What a check of several ranks says: it has only their reports, and so names and locations.
+
+    ``explains`` are findings of single ranks that follow from it.
+    """
+
+    message: str
+    help: str
+    parameters: tuple[str, ...]
+    ranks: tuple[int, ...]
+    location: Location | None = None
+    severity: Severity | None = None
+    chain: tuple[Related, ...] = ()
+    span: Span | None = None
+    explains: tuple[Finding, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Rule(Generic[_Judged, _Verdict]):
     """A rule; ``severity`` is its usual one, a verdict may be milder.
+
+    Most judge the recording of one process; those of the family of ranks, several reports.
 
     ``proven_after`` is in how many iterations a verdict must have been seen for later events not to
     take it back; None where they always could, and only the end of the run proves it.
@@ -65,8 +89,13 @@ class Rule:
     family: str
     summary: str
     documentation: str
-    check: Callable[[Case], Iterable[Verdict]]
+    check: Callable[[_Judged], Iterable[_Verdict]]
     proven_after: int | None = None
+
+
+RecordingRule: TypeAlias = "Rule[Case, Verdict]"
+RankRule: TypeAlias = "Rule[Ranks, Discord]"
+AnyRule: TypeAlias = Rule[Any, Any]
 
 
 ARRIVAL = "the gradient never arrives"

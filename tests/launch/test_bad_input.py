@@ -98,14 +98,14 @@ def test_report_paths(here):
         "./pkg/../train.py": "it is what is read",
         "/proc/report.json": "name a file in a directory that you may write to",
     }.items():
-        assert said in refusal(ReportFile, path, source="train.py")
+        assert said in refusal(ReportFile, path, sources=["train.py"])
     assert {path.name for path in here.iterdir()} == {"pkg", "train.py"}
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="nothing is unwritable for root")
 def test_report_paths_without_permission(here):
     (here / "old.json").touch(0o400)
-    assert "may not be written" in refusal(ReportFile, "old.json", source=None)
+    assert "may not be written" in refusal(ReportFile, "old.json", sources=())
 
 
 def test_report_is_refused_before_the_script_runs(tmp_path):
@@ -117,7 +117,7 @@ def test_report_is_refused_before_the_script_runs(tmp_path):
 
 def test_a_failed_replacement_leaves_the_old_report(here):
     (here / "r.json").write_text("old")
-    file = ReportFile("r.json", source=None)
+    file = ReportFile("r.json", sources=())
     (here / "r.json").unlink()
     (here / "r.json").mkdir()
     (here / "r.json/in the way").touch()

@@ -205,6 +205,23 @@ SCRIPTS = {
                 with mp.get_context(method).Pool(1) as pool:
                     print(method, pool.map(f, [A(1), A(2)]))
     """,
+    "a process started without the guard": """
+        import multiprocessing, sys
+        class Shout:
+            def __init__(self): self.word = "shout"
+            def run(self): print(self.word, flush=True)
+        multiprocessing.set_start_method("spawn", force=True)
+        p = multiprocessing.Process(target=Shout().run); p.start(); p.join()
+        print(p.exitcode)
+    """,
+    "a process that fails": """
+        import multiprocessing, sys
+        def fail(word): raise ValueError(word)
+        if __name__ == "__main__":
+            for method in ("spawn", "fork"):
+                p = multiprocessing.get_context(method).Process(target=fail, args=("no",), name="a")
+                p.start(); p.join(); print(p.exitcode, flush=True)
+    """,
     "latin-1": "# -*- coding: latin-1 -*-\nprint(ascii('\\xe4'), ascii('ä'))\n",
     "byte order mark, carriage returns": "\ufeffprint(1)\r\nx = '''a\r\nb'''\r\nprint(ascii(x))",
 }

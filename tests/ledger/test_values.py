@@ -10,6 +10,8 @@ from hypothesis import strategies as st
 
 from gradaudit.ledger.values import NORMS, Norms, Strides, Values
 
+POWERS_OF_TWO = {0, *(2**exponent for exponent in range(20))}
+
 
 @pytest.mark.parametrize("count", [1, NORMS, NORMS + 1, 2 * NORMS, 10_000])
 def test_norms_are_thinned_evenly(count):
@@ -17,10 +19,23 @@ def test_norms_are_thinned_evenly(count):
     for iteration in range(count):
         norms.add(iteration, float(iteration))
     kept = [iteration for iteration, norm in norms if norm == iteration]
-    assert min(count, NORMS // 2) <= len(kept) <= NORMS
-    assert kept[0] == 0
-    assert len({later - earlier for earlier, later in pairwise(kept)}) <= 1
+    stride = kept[-1] - kept[-2] if count > 1 else 1
+    even = [iteration for iteration in kept if iteration % stride == 0]
+    assert min(count, NORMS // 2) <= len(even) <= NORMS
+    assert even[0] == 0
+    assert {later - earlier for earlier, later in pairwise(even)} <= {stride}
+    assert set(kept) - set(even) <= POWERS_OF_TWO
     assert count - kept[-1] <= max(2 * count // NORMS, 1) * 2
+
+
+def test_all_ranks_keep_the_same_iterations_whatever_else_they_sampled():
+    often, seldom = Norms(), Norms()
+    for iteration in range(10_000):
+        often.add(iteration, 1.0)
+        if iteration % 7 == 0 or iteration in POWERS_OF_TWO:
+            seldom.add(iteration, 1.0)
+    in_common = {iteration for iteration, _ in often} & {iteration for iteration, _ in seldom}
+    assert in_common >= {iteration for iteration in POWERS_OF_TWO if iteration < 10_000}
 
 
 def test_what_is_no_number_is_counted_and_not_drawn():

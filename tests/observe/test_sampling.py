@@ -126,3 +126,22 @@ def test_samples_get_what_the_budget_leaves_them(monkeypatch, budget, watching, 
             spent[0] += 0.5
     assert len(found) < 20_000 / apart + 8
     assert abs(found[-1] - found[-2] - apart) <= 2
+
+
+def test_ranks_have_iterations_in_common_however_dear_samples_are(monkeypatch):
+    sampled = []
+    for cost in (0.0, 50.0):
+        clock = [0.0]
+        monkeypatch.setattr("gradaudit.observe.sampling.monotonic", lambda clock=clock: clock[0])
+        governed = pace()
+        governed.in_common = True
+        found = []
+        for iteration in range(4000):
+            clock[0] += 0.1
+            if governed.due(iteration, probing=False):
+                found.append(iteration)
+                governed.cost(cost)
+        sampled.append(found)
+    cheap, dear = map(set, sampled)
+    assert len(dear) < len(cheap)
+    assert cheap & dear >= {2**exponent for exponent in range(12)}

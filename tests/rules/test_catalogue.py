@@ -11,8 +11,9 @@ import pytest
 from gradaudit.model.findings import SEVERITIES
 from gradaudit.model.run import RunFacts
 from gradaudit.rules.assemble import assemble
-from gradaudit.rules.catalogue import ASKED, RULES
+from gradaudit.rules.catalogue import ASKED, ASKED_OF_RANKS, RULES
 from gradaudit.rules.judge import fingerprint
+from gradaudit.rules.ranks import Ranks
 from gradaudit.rules.rule import (
     ACCUMULATION,
     ARRIVAL,
@@ -20,7 +21,7 @@ from gradaudit.rules.rule import (
     OPTIMIZER,
     RANKS,
     VALUES,
-    Rule,
+    AnyRule,
 )
 
 from .story import Story, at
@@ -52,12 +53,13 @@ def test_codes_are_unique_and_sorted():
 
 
 def test_exactly_the_listed_rules_are_asked_and_each_once():
-    assert sorted(rule.code for rule in ASKED) == [rule.code for rule in RULES]
-    assert {id(rule) for rule in ASKED} == {id(rule) for rule in RULES}
+    asked = [*ASKED, *ASKED_OF_RANKS]
+    assert sorted(rule.code for rule in asked) == [rule.code for rule in RULES]
+    assert {id(rule) for rule in asked} == {id(rule) for rule in RULES}
 
 
 @every_rule
-def test_code_name_severity_and_family_fit(rule: Rule):
+def test_code_name_severity_and_family_fit(rule: AnyRule):
     assert re.fullmatch(r"GA[1-6]\d\d", rule.code)
     assert re.fullmatch(r"[a-z]+(-[a-z]+)*", rule.name)
     assert rule.severity in SEVERITIES
@@ -67,13 +69,13 @@ def test_code_name_severity_and_family_fit(rule: Rule):
 
 
 @every_rule
-def test_a_rule_lives_in_the_module_that_bears_its_code_and_name(rule: Rule):
+def test_a_rule_lives_in_the_module_that_bears_its_code_and_name(rule: AnyRule):
     module = rule.check.__module__.rpartition(".")[2]
     assert module == f"{rule.code}_{rule.name}".lower().replace("-", "_")
 
 
 @every_rule
-def test_the_documentation_has_every_section_and_each_says_something(rule: Rule):
+def test_the_documentation_has_every_section_and_each_says_something(rule: AnyRule):
     parts = re.split(r"^## (.+)$", rule.documentation, flags=re.MULTILINE)
     assert parts[0].strip() == ""
     assert parts[1::2] == SECTIONS
@@ -81,7 +83,7 @@ def test_the_documentation_has_every_section_and_each_says_something(rule: Rule)
 
 
 @every_rule
-def test_the_examples_are_python(rule: Rule):
+def test_the_examples_are_python(rule: AnyRule):
     fences = re.findall(r"^```(\w*)\n(.*?)^```$", rule.documentation, re.MULTILINE | re.DOTALL)
     assert rule.documentation.count("```") == 2 * len(fences)
     assert fences
@@ -91,7 +93,8 @@ def test_the_examples_are_python(rule: Rule):
 
 
 def test_no_rule_speaks_when_nothing_happened():
-    for rule in RULES:
+    assert [found for rule in ASKED_OF_RANKS for found in rule.check(Ranks(()))] == []
+    for rule in ASKED:
         story = Story()
         assert list(rule.check(_case(story))) == [], rule.code
 

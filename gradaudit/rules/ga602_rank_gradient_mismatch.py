@@ -1,0 +1,90 @@
+"""GA602 rank-gradient-mismatch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from gradaudit.model.findings import Related, Span
+from gradaudit.rules.ranks import Ranks, unequal
+from gradaudit.rules.rule import RANKS, Discord, Rule
+from gradaudit.rules.words import in_a_row, several
+
+DOCUMENTATION = """
+## What it finds
+The gradient of a parameter in DistributedDataParallel is not the same on all ranks when it is
+applied, although the backward should have averaged it: the norms differ in the iterations that were
+sampled on both. Found when the reports of the ranks are merged, without a message between them.
+
+## Why it matters
+Every rank trains a model of its own on its own share of the data, and that of rank 0 is saved. The
+losses go down, so nobody notices that the other ranks were of no use.
+
+## Example
+```python
+model = DistributedDataParallel(net)
+loss = criterion(model.module(x), y)     # goes round the wrapper: nothing is averaged
+loss.backward()
+```
+
+## Instead
+Call the wrapper: `model(x)`. Leave `no_sync` for the last backward of a window, do to gradients on
+one rank what is done on all of them, and build the optimizer from the parameters that are wrapped.
+
+## When it is fine
+Models with a communication hook that averages parameters or approximates gradients, uneven inputs
+under `join` and parameters that DistributedDataParallel was told to ignore are not compared.
+
+## References
+- torch.nn.parallel.DistributedDataParallel: "Internal Design", forward and backward pass; no_sync
+"""
+
+#: Equal gradients have equal norms to the last bit; this is for devices that sum in another order.
+_TOLERANCE = 1e-3
+
+
+def check(ranks: Ranks) -> Iterator[Discord]:
+    """Replicated parameters whose norms differ between ranks."""
+    differing: dict[tuple[tuple[int, ...], Span, int], list[str]] = {}
+    for name, copies in ranks.replicated():
+        compared = ranks.sampled(copies, lambda info: info.grad_norm)
+        apart_in = unequal(compared, _TOLERANCE)
+        if apart_in:
+            span = Span(apart_in[0], apart_in[-1], len(apart_in))
+            apart = tuple(sorted(rank for copy in copies for rank in copy.ranks))
+            differing.setdefault((apart, span, len(compared)), []).append(name)
+    for (apart, span, compared_count), names in differing.items():
+        places = _backwards(ranks)
+        yield Discord(
+            f"the gradient of {several(len(names), 'parameter')} is not the same on ranks "
+            f"{in_a_row(apart)} when it is applied: it differs in {span.count} of the "
+            f"{several(compared_count, 'iteration')} that were compared",
+            "Call the wrapper, model(x), and not model.module(x); leave no_sync() for the last "
+            "backward before the step; do to gradients on all ranks what is done on one.",
+            tuple(names),
+            apart,
+            places[0].location if places else None,
+            chain=places,
+            span=span,
+        )
+
+
+def _backwards(ranks: Ranks) -> tuple[Related, ...]:
+    """The lines of the first rank that backpropagate."""
+    loops = ranks.reports[0].loops
+    return tuple(
+        Related("the gradients of this backward were to be averaged", event.location)
+        for loop in loops
+        for event in loop.events
+        if event.kind == "backward"
+    )
+
+
+RULE = Rule(
+    "GA602",
+    "rank-gradient-mismatch",
+    "error",
+    RANKS,
+    "A gradient that should be the same on all ranks is not.",
+    DOCUMENTATION,
+    check,
+)

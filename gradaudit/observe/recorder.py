@@ -352,7 +352,7 @@ class Recorder:
             self.seconds += perf_counter() - began
         self._under_way = under_way
         self._unchecked -= 1
-        if self._unchecked < 0:
+        if self._unchecked <= 0:
             self._checking = True
         if under_way.graph is not None:
             self._probe.tracer.pause()

@@ -39,7 +39,15 @@ def rank(
         story.sampled()
         story.step()
     facts = RunFacts(
-        "train.py", ("train.py",), "/project", outcome, 0, None, 2.0 + number, number, world_size
+        "train.py",
+        ("train.py",),
+        "/project",
+        outcome,
+        0,
+        None,
+        2.0 + number,
+        rank=number,
+        world_size=world_size,
     )
     report = assemble(story.recording(), facts)
     return replace(

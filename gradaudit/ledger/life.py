@@ -9,6 +9,7 @@ from gradaudit.ledger.stock import Entry, Mixture, put
 from gradaudit.ledger.tally import SiteTally, Tally
 from gradaudit.model.report import State, TimelineRun
 from gradaudit.model.sites import Site
+from gradaudit.model.timelines import coarsened
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +31,9 @@ class Wiped:
     site: Site
     backward: Site
 
+
+#: How many runs a timeline has; beyond, older neighbours are joined.
+RUNS = 2048
 
 #: How many wiped backwards may be in doubt at a time.
 DOUBTS = 64
@@ -325,4 +329,6 @@ class Life:
                 runs[-1] = TimelineRun(last.first, iteration, state, contributions)
                 return
             first = last.last + 1
+            if len(runs) >= RUNS:
+                runs[:] = coarsened(runs, RUNS // 2)
         runs.append(TimelineRun(first, iteration, state, contributions))

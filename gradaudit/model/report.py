@@ -163,12 +163,17 @@ class OptimizerInfo:
 
 @dataclass(frozen=True, slots=True)
 class TimelineRun:
-    """Iterations ``first`` to ``last``, both included, in which the state was the same."""
+    """Iterations ``first`` to ``last``, both included, in which the state was the same.
+
+    Where a timeline has too many runs to tell them all, neighbours are ``mixed`` in one, and the
+    gravest of their states is told.
+    """
 
     first: int
     last: int
     state: State
     contributions: int
+    mixed: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,6 +32,10 @@ class ReportError(ValueError):
 def dumps(report: Report) -> bytes:
     """Write a report as UTF-8 JSON, laid out to be read by people and small when it is long."""
     builtins = msgspec.to_builtins(report)
+    for parameter in builtins["parameters"]:
+        for run in parameter["timeline"]:
+            if not run["mixed"]:
+                del run["mixed"]  # said of few, and runs are many
     try:
         msgspec.json.encode(builtins)
     except UnicodeEncodeError:  # surrogates: file names and arguments that were not UTF-8

@@ -12,7 +12,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from gradaudit.model.report import ParameterInfo, Report, TimelineRun
-from gradaudit.render.states import GRAVITY, LOOKS
+from gradaudit.model.timelines import GRAVITY, coarsened
+from gradaudit.render.states import LOOKS
 from gradaudit.render.unicode import visible
 from gradaudit.render.words import loudest_first
 
@@ -35,7 +36,7 @@ def picture(report: Report) -> dict[str, Any]:
     return {
         "iterations": _length(report),
         "states": [[state, look.meaning] for state, look in LOOKS.items()],
-        "timelines": [_flat(_coarsened(timeline, max(room, 2))) for timeline in shared],
+        "timelines": [_flat(coarsened(timeline, max(room, 2))) for timeline in shared],
         "coarse": coarse,
         "sampled": list(sampled),
         "parameters": parameters,
@@ -86,18 +87,6 @@ def _flat(timeline: Sequence[TimelineRun]) -> list[int]:
         flat += (run.last + 1 - run.first, GRAVITY[run.state], run.contributions)
         at = run.last + 1
     return flat
-
-
-def _coarsened(timeline: tuple[TimelineRun, ...], room: int) -> Sequence[TimelineRun]:
-    if len(timeline) <= room:
-        return timeline
-    step = math.ceil(len(timeline) / room)
-    return [_gravest(timeline[at : at + step]) for at in range(0, len(timeline), step)]
-
-
-def _gravest(runs: Sequence[TimelineRun]) -> TimelineRun:
-    worst = min(runs, key=lambda run: GRAVITY[run.state])
-    return TimelineRun(runs[0].first, runs[-1].last, worst.state, worst.contributions)
 
 
 def _thinned(samples: Sequence[tuple[int, float]]) -> list[tuple[int, float]]:

@@ -21,9 +21,7 @@ def plain_findings(report: Report, findings: Iterable[Finding]) -> str:
     """Tell some findings in full, and nothing else."""
     paper = Paper()
     known = [paper.clean(parameter.name) for parameter in report.parameters]
-    told = (
-        _joined(finding_lines(finding, known, report, paper)) for finding in findings
-    )
+    told = (_joined(finding_lines(finding, known, report, paper)) for finding in findings)
     return "\n\n".join(told)
 
 

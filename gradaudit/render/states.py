@@ -16,7 +16,7 @@ class Look:
     meaning: str
 
 
-#: Where several states share one character or pixel, the first of these is shown.
+#: Where several states share one character or pixel, the gravest is shown.
 LOOKS: dict[State, Look] = {
     "nonfinite": Look("N", "bold red", "held NaN or Inf"),
     "stale": Look("!", "red", "applied again with what was applied before"),
@@ -28,5 +28,3 @@ LOOKS: dict[State, Look] = {
     "fresh": Look("=", "green", "one contribution, applied"),
     "frozen": Look("-", "dim", "requires_grad was False"),
 }
-
-GRAVITY: dict[State, int] = {state: index for index, state in enumerate(LOOKS)}

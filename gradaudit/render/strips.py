@@ -13,8 +13,9 @@ from rich.cells import cell_len
 from rich.text import Text
 
 from gradaudit.model.report import Report, State, TimelineRun
+from gradaudit.model.timelines import GRAVITY
 from gradaudit.render.names import describe_parameters
-from gradaudit.render.states import GRAVITY, LOOKS
+from gradaudit.render.states import LOOKS
 from gradaudit.render.terminal import Paper, hanging
 from gradaudit.render.words import count
 

@@ -21,11 +21,15 @@ from gradaudit.model.report import (
     Tool,
 )
 from gradaudit.model.run import RunFacts
+from gradaudit.model.timelines import coarsened
 from gradaudit.rules.case import Case
 from gradaudit.rules.judge import judge
 
 #: How many sampled norms a report holds at most, and of each parameter at least.
-_ALL_NORMS, _FEWEST_NORMS = 50_000, 10
+_ALL_NORMS, _FEWEST_NORMS = 40_000, 10
+
+#: How many runs of timelines, likewise.
+_ALL_RUNS, _FEWEST_RUNS = 30_000, 10
 
 
 def assemble(recording: Recording | None, facts: RunFacts) -> Report:
@@ -104,7 +108,8 @@ def _coverage(recording: Recording | None, facts: RunFacts) -> Coverage:
 
 def _parameters(case: Case) -> tuple[ParameterInfo, ...]:
     names = {number: facts.name for number, facts in case.recording.optimizers.items()}
-    kept = max(_FEWEST_NORMS, _ALL_NORMS // max(len(case.recording.leaves), 1))
+    many = max(len(case.recording.leaves), 1)
+    kept, runs = max(_FEWEST_NORMS, _ALL_NORMS // many), max(_FEWEST_RUNS, _ALL_RUNS // many)
     owners: dict[int, list[str]] = {}
     for number, record in case.ledger.optimizers.items():
         for leaf in record.members:
@@ -119,7 +124,7 @@ def _parameters(case: Case) -> tuple[ParameterInfo, ...]:
             requires_grad=facts.requires_grad,
             is_leaf=True,
             optimizers=tuple(owners.get(leaf, ())),
-            timeline=tuple(case.life(leaf).timeline),
+            timeline=tuple(coarsened(case.life(leaf).timeline, runs)),
             grad_norm=_thinned(
                 tuple(case.ledger.values(leaf).norms), NORMS if facts.replicated else kept
             ),

@@ -307,5 +307,7 @@ def _family(name: str, index: re.Match[str]) -> str:
 
 
 def _by_turns(life: Life) -> bool:
-    states = {run.state for run in life.timeline if run.last >= life.born}
-    return bool(life.deposited) and "none" in states and len(states) > 1
+    runs = [run for run in life.timeline if run.last >= life.born]
+    states = {run.state for run in runs}
+    various = len(states) > 1 or any(run.mixed for run in runs)
+    return bool(life.deposited) and "none" in states and various

@@ -51,12 +51,14 @@ class Copy:
     @property
     def starved(self) -> bool:
         """Whether it never had a gradient."""
-        return all(run.state == "none" for run in self.info.timeline)
+        return all(run.state == "none" and not run.mixed for run in self.info.timeline)
 
     @property
     def fed(self) -> bool:
         """Whether it had a gradient in every iteration."""
-        return all(run.state not in ("none", "frozen") for run in self.info.timeline)
+        return all(
+            run.state not in ("none", "frozen") and not run.mixed for run in self.info.timeline
+        )
 
 
 class Ranks:

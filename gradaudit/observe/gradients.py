@@ -116,23 +116,24 @@ class Gradients:
         """Look at all tracked leaves; what changed since the last time."""
         if len(self._all_none) != len(self._numbers):
             self._learn_patterns()
+        tensors = [reference() for reference in self._references]
         try:
-            tensors = [reference() for reference in self._references]
-            with _undispatched():
-                gradients = list(map(_grad, tensors))
-                identities = list(map(id, gradients))
-                if identities == self._all_none:
-                    identities, versions = self._all_none, self._no_versions
-                elif _NONE in identities:
-                    versions = [
-                        _NO_VERSION if each is None else each._version for each in gradients
-                    ]
-                else:
-                    versions = list(map(_version, gradients))
-                deque(map(_fix_weakref, tensors), 0)  # see leaves.strong
-        except AttributeError:  # one of the tensors is None: it has died
+            deque(map(_fix_weakref, tensors), 0)  # see leaves.strong
+        except TypeError:  # one of them is None: it has died
+            for tensor in tensors:
+                if tensor is not None:
+                    _fix_weakref(tensor)
             self._drop_dead()
             return self.look()
+        with _undispatched():
+            gradients = list(map(_grad, tensors))
+            identities = list(map(id, gradients))
+            if identities == self._all_none:
+                identities, versions = self._all_none, self._no_versions
+            elif _NONE in identities:
+                versions = [_NO_VERSION if each is None else each._version for each in gradients]
+            else:
+                versions = list(map(_version, gradients))
         was, were = self._identities, self._versions
         if identities == was and versions == were:
             return NOTHING
@@ -168,7 +169,9 @@ class Gradients:
 
     def _drop_dead(self) -> None:
         kept = [
-            index for index, reference in enumerate(self._references) if reference() is not None
+            index
+            for index, reference in enumerate(self._references)
+            if strong(reference) is not None
         ]
         self._numbers = [self._numbers[index] for index in kept]
         self._references = [self._references[index] for index in kept]

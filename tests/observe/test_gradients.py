@@ -160,6 +160,22 @@ def test_the_dead_are_dropped_and_the_others_keep_their_state(w: torch.Tensor):
     assert len(watched.gradients) == 1
 
 
+def test_a_look_at_the_dead_leaves_alone_what_only_the_graph_holds():
+    dying = torch.ones(1, requires_grad=True)
+    held = torch.full((1,), 3.0, requires_grad=True)
+    watched = Watched(dying, held)
+    result = held.square()
+    address = id(held)
+    del dying, held
+    for _ in range(3):
+        watched.gradients.look()
+    again = result.grad_fn.next_functions[0][0].variable
+    assert id(again) == address
+    result.backward()
+    assert again.grad == 6
+    assert watched.marks() == {1: "filled"}
+
+
 # -- leaves --------------------------------------------------------------------------------------
 
 

@@ -28,9 +28,6 @@ Key: TypeAlias = "tuple[Hashable, ...]"
 #: What lies between two of these.
 Stretch: TypeAlias = "tuple[Key, Key]"
 
-#: How many unusual patterns of one backward are remembered.
-_KINDS = 8
-
 #: How many modules are asked whether they are in eval mode.
 _ASKED = 4
 
@@ -89,7 +86,7 @@ class Watch:
         self._habits: dict[Stretch, Habit] = {}
         self._previous: Key = ("begin",)
         self._spared: Stretch | None = None
-        self._alone: dict[Site, list[Changes]] = {}
+        self._odd: set[Hashable] = set()
         self._interned: dict[Hashable, Event] = {}
         self._parameters: weakref.WeakKeyDictionary[torch.nn.Module, Members] = (
             weakref.WeakKeyDictionary()
@@ -134,7 +131,7 @@ class Watch:
         if key[0] != "backward":
             if habit is None or not habit.events:
                 return  # nothing was ever done by hand here: spare the look
-        elif habit is not None and not habit.events:
+        elif habit is not None and not habit.events and key[1] not in self._odd:
             self._spared = stretch  # likewise; what it would have found shows behind the backward
             return
         changes = self.gradients.look()
@@ -234,15 +231,11 @@ class Watch:
     def _explain_odd(self, site: Site, changes: Changes) -> None:
         """Behind a spared look: tell if something was done by hand before the backward after all.
 
-        Backwards of special kinds (``create_graph=True`` makes new gradients) always leave such
-        changes, and have done so when the look was not spared.
+        Backwards of special kinds (``create_graph=True`` makes new gradients) leave such changes
+        by themselves: before those the look is never spared.
         """
-        alone = self._alone.setdefault(site, [])
-        if self._spared is None:
-            if len(alone) < _KINDS and changes not in alone:
-                alone.append(changes)
-        elif all(changes.marks != known.marks for known in alone):
-            del self._habits[self._spared]  # spared no more
+        self._odd.add(site)
+        if self._spared is not None:
             by_hand: dict[int, Mark] = {
                 leaf: "emptied" if mark == "replaced" else mark
                 for leaf, mark in changes.marks.items()

@@ -1,0 +1,80 @@
+"""The look before a backward is spared where the probe saw nothing: what happens there later."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from gradaudit.ledger.ledger import Ledger
+from gradaudit.model import events as ev
+from gradaudit.model.events import Event
+from gradaudit.model.sites import Location, Site
+from gradaudit.observe.sites import SiteBook, UserCode
+from gradaudit.observe.source import SourceBook
+from gradaudit.observe.watch import Beginning, Watch
+
+SITE = Site(Location("train.py", 1))
+BEGINNING = Beginning(SITE, "loss", None, False, None, False, None, False)
+
+
+class Loop:
+    """One leaf and one backward, as the recorder would have them told; ``told`` is what was."""
+
+    def __init__(self) -> None:
+        self.told: list[Event] = []
+        self.watch = Watch(Told(self.told), SiteBook(UserCode(None), SourceBook(), "/"))
+        self.w = torch.ones(1, requires_grad=True)
+        self.watch.follow(self.w)
+        self.watch.probing = True
+        for _ in range(3):
+            self.backward()
+        self.watch.probing = False
+
+    def backward(self, *others: torch.Tensor, create_graph: bool = False) -> list[str]:
+        """What was told of it."""
+        self.told.clear()
+        self.watch.point(("backward", SITE))
+        self.watch.backward_begins()
+        torch.stack([self.w, *others]).square().sum().backward(create_graph=create_graph)
+        self.watch.backward_ends(BEGINNING, failed=False)
+        return [type(event).__name__ for event in self.told]
+
+
+class Told(Ledger):
+    def __init__(self, told: list[Event]) -> None:
+        super().__init__()
+        self._told = told
+
+    def feed(self, event: Event) -> None:
+        self._told.append(event)
+        super().feed(event)
+
+
+def test_a_backward_is_told_without_a_look_before_it():
+    loop = Loop()
+    assert loop.backward() == ["Backward"]
+
+
+def test_what_is_done_by_hand_for_the_first_time_shows_behind_the_backward():
+    loop = Loop()
+    loop.w.grad = None
+    assert loop.backward() == ["Cleared", "Backward"]
+    (cleared, _) = loop.told
+    assert isinstance(cleared, ev.Cleared)
+    assert cleared.site is None
+    loop.w.grad.zero_()
+    assert loop.backward() == ["Rescaled", "Backward"]
+    assert loop.backward() == ["Backward"]
+
+
+@pytest.mark.filterwarnings("ignore:Using backward\\(\\) with create_graph:UserWarning")
+def test_new_gradients_of_a_backward_that_always_makes_them_are_no_clearing():
+    loop = Loop()
+    loop.watch.probing = True
+    for _ in range(3):
+        loop.backward(create_graph=True)
+    loop.watch.probing = False
+    for _ in range(3):
+        other = torch.ones(1, requires_grad=True)  # so that its pattern is a new one each time
+        loop.watch.follow(other)
+        assert loop.backward(other, create_graph=True) == ["Backward"]

@@ -26,6 +26,7 @@ from gradaudit.model.sites import Site
 from gradaudit.observe.amp import tensors_of, watch_scaling
 from gradaudit.observe.backwards import Backwards, UnderWay
 from gradaudit.observe.book import Book
+from gradaudit.observe.compiled import leave_our_code_alone
 from gradaudit.observe.engine import watch_engine
 from gradaudit.observe.modules import replaced, watch_registrations
 from gradaudit.observe.optimizers import Optimizers, Steps, watch_optimizers
@@ -108,6 +109,7 @@ class Recorder:
         self._released = False
         self._broken = False
         self._closures = 0
+        self._compiling = False
 
     # -- the life of the recorder --------------------------------------------------------------
 
@@ -140,6 +142,9 @@ class Recorder:
     def _last_look(self) -> None:
         if self._off:
             return
+        if self._steps.compiled:
+            self._broken = True
+            self._gap("the steps of optimizers", "some ran in regions that torch.compile compiled")
         if not self.ledger.backward_calls and _PROCESSES & sys.modules.keys():
             self._gap("training in other processes", "what child processes did is not followed")
         with _undispatched():
@@ -269,6 +274,7 @@ class Recorder:
         self._probe.arm(frame, outermost=True)
         if accumulates and site not in self.ledger.backwards:
             self._probe.surprised(frame)
+            self._optimizers.refresh_all()  # where nothing is probed, nobody else has looked
 
     def _differentiates(self, roots: Sequence[Any], site: Site) -> None:
         if self._watch.probing:
@@ -502,6 +508,12 @@ class Recorder:
         with self._inside("a name"), _undispatched():
             self._book.frame_returns(frame)
 
+    def _leave_alone_once(self) -> None:
+        if not self._compiling:
+            self._compiling = True
+            with self._inside("torch.compile"):
+                leave_our_code_alone()
+
     def _compile(self, original: Callable[..., Any]) -> Callable[..., Any]:
         """Under a function mode torch.compile captures other graphs (torch 2.13): stand aside."""
         recorder = self
@@ -511,7 +523,10 @@ class Recorder:
                 recorder._probe.stand_aside(
                     "torch.compile is used, and compiled regions must not be disturbed"
                 )
-            return original(*args, **kwargs)
+            compiled = original(*args, **kwargs)
+            if not recorder._off:
+                recorder._leave_alone_once()
+            return compiled
 
         compile.__dict__.update(vars(original))
         compile.__doc__ = original.__doc__

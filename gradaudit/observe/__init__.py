@@ -10,6 +10,7 @@
 ``sampling``    how large gradients are, now and then; ``causes`` which operation spoilt them
 ``engine``, ``optimizers``, ``modules``, ``amp``   where torch is listened to
 ``forks``, ``compiled``   where to stay out of
+``dynamo``      what runs in and between compiled regions, where nobody listens
 ``names``, ``book``, ``reads``   how users call things
 ``sites``, ``source``, ``cells``   and where those stand
 """

@@ -39,7 +39,7 @@ def _scale(original: Callable[..., Any], listener: ScalingListener) -> Callable[
     @functools.wraps(original)
     def scale(self: GradScaler, outputs: Any) -> Any:
         result = original(self, outputs)
-        if self.is_enabled():
+        if self.is_enabled() and not torch.compiler.is_dynamo_compiling():
             listener.scaled(result)
         return result
 
@@ -50,7 +50,8 @@ def _unscale(original: Callable[..., Any], listener: ScalingListener) -> Callabl
     @functools.wraps(original)
     def _unscale_grads_(self: GradScaler, optimizer: Optimizer, *args: Any) -> Any:
         result = original(self, optimizer, *args)
-        listener.unscaled(optimizer, sys._getframe(1))
+        if not torch.compiler.is_dynamo_compiling():
+            listener.unscaled(optimizer, sys._getframe(1))
         return result
 
     return _unscale_grads_

@@ -29,7 +29,7 @@ from gradaudit.observe.leaves import Leaf, Leaves, connected, is_leaf, strong
 from gradaudit.observe.lines import Lines
 from gradaudit.observe.operations import Operation, classify
 from gradaudit.observe.sites import RawSite, SiteBook
-from gradaudit.observe.written import ZEROING, clips, is_zero, only_measured
+from gradaudit.observe.written import ZEROING, by_an_optimizer, clips, is_zero, only_measured
 
 #: How many scalars that might be losses are remembered while none was backpropagated.
 _LOSSES = 32
@@ -485,7 +485,7 @@ class Dataflow:
             self._update_leaf(leaf, others, frame)
 
     def _update_leaf(self, leaf: Leaf, others: list[Node], frame: FrameType) -> None:
-        if comes_from_gradient(others, leaf.number):
+        if comes_from_gradient(others, leaf.number) and not by_an_optimizer(frame):
             site = self._sites.here(frame)
             if site is not None:
                 self._watcher.updated_by_hand(leaf, site)

@@ -30,6 +30,8 @@ def watch_engine(patches: Patches, listener: BackwardListener) -> None:
     original = torch.autograd._engine_run_backward  # type: ignore[attr-defined]
 
     def _engine_run_backward(t_outputs: Sequence[Any], *args: Any, **kwargs: Any) -> Any:
+        if torch.compiler.is_dynamo_compiling():
+            return original(t_outputs, *args, **kwargs)
         frame = sys._getframe(1)
         done = listener.backward_enters(
             t_outputs, frame, accumulates=bool(kwargs.get("accumulate_grad"))

@@ -24,10 +24,12 @@ def watch_registrations(
     """
 
     def parameter_hook(module: torch.nn.Module, name: str, parameter: torch.Tensor | None) -> None:
-        if parameter is not None:
+        if parameter is not None and not torch.compiler.is_dynamo_compiling():
             registered(module, name, parameter, sys._getframe(1))
 
     def module_hook(module: torch.nn.Module, name: str, child: torch.nn.Module | None) -> None:
+        if torch.compiler.is_dynamo_compiling():
+            return
         if name in module.__dict__.get("_modules", ()):
             nested(module, name, child, sys._getframe(1))
 

@@ -168,6 +168,8 @@ class Steps:
     def __init__(self, listener: OptimizerListener) -> None:
         self._listener = listener
         self.attended = False
+        #: whether steps ran in a region that torch.compile had compiled: nobody heard of them
+        self.compiled = False
         self._behind: RemovableHandle | None = None
         self._before = register_optimizer_step_pre_hook(self._enters)
 
@@ -186,10 +188,15 @@ class Steps:
         self.attend(False)
 
     def _enters(self, optimizer: Optimizer, args: Any, kwargs: Any) -> None:
+        if torch.compiler.is_dynamo_compiling():
+            self.compiled = True  # Dynamo says so again whenever the region has run
+            return
         given = args[1] if len(args) > 1 else kwargs.get("closure")
         self._listener.step_enters(optimizer, sys._getframe(1), closure=callable(given))
 
     def _leaves(self, optimizer: Optimizer, args: Any, kwargs: Any) -> None:
+        if torch.compiler.is_dynamo_compiling():
+            return
         given = args[1] if len(args) > 1 else kwargs.get("closure")
         self._listener.step_leaves(optimizer, sys._getframe(1), closure=callable(given))
 
@@ -207,7 +214,8 @@ def _watch_construction(patches: Patches, listener: OptimizerListener) -> None:
 
     @functools.wraps(original)
     def _patch_step_function(self: Optimizer) -> None:
-        listener.optimizer_built(self, sys._getframe(1))
+        if not torch.compiler.is_dynamo_compiling():
+            listener.optimizer_built(self, sys._getframe(1))
         original(self)
 
     patches.replace(Optimizer, "_patch_step_function", _patch_step_function)
@@ -216,6 +224,8 @@ def _watch_construction(patches: Patches, listener: OptimizerListener) -> None:
 def _zero_grad(original: Callable[..., Any], listener: OptimizerListener) -> Callable[..., Any]:
     @functools.wraps(original)
     def zero_grad(self: Any, *args: Any, **kwargs: Any) -> Any:
+        if torch.compiler.is_dynamo_compiling():
+            return original(self, *args, **kwargs)
         to_none = bool(args[0] if args else kwargs.get("set_to_none", True))
         done = listener.zero_grad_enters(self, sys._getframe(1), to_none=to_none)
         if done is None:

@@ -27,6 +27,7 @@ from gradaudit.observe.amp import tensors_of, watch_scaling
 from gradaudit.observe.backwards import Backwards, UnderWay
 from gradaudit.observe.book import Book
 from gradaudit.observe.compiled import compiled_already
+from gradaudit.observe.dynamo import leave_our_code_alone
 from gradaudit.observe.engine import watch_engine
 from gradaudit.observe.forks import stay_out_of_children
 from gradaudit.observe.modules import replaced, watch_registrations
@@ -136,6 +137,7 @@ class Recorder:
         self._closures = 0
         #: whether a limit of the run has ended the training
         self.stopped = False
+        self._compiling = False
 
     # -- the life of the recorder --------------------------------------------------------------
 
@@ -191,6 +193,9 @@ class Recorder:
     def _last_look(self) -> None:
         if self._off:
             return
+        if self._steps.compiled:
+            self._broken = True
+            self._gap("the steps of optimizers", "some ran in regions that torch.compile compiled")
         if not self.ledger.backward_calls and _PROCESSES & sys.modules.keys():
             self._gap(
                 "training in other processes",
@@ -364,6 +369,7 @@ class Recorder:
         self._probe.arm(frame, outermost=True)
         if accumulates and site not in self.ledger.backwards:
             self._probe.surprised(frame)
+            self._optimizers.refresh_all()  # where nothing is probed, nobody else has looked
         if self._watch.probing:
             self._sampler.pace.in_common = self._replicas.look()
 
@@ -597,6 +603,12 @@ class Recorder:
         with self._inside("a name"), _undispatched():
             self._book.frame_returns(frame)
 
+    def _leave_alone_once(self) -> None:
+        if not self._compiling:
+            self._compiling = True
+            with self._inside("torch.compile"):
+                leave_our_code_alone()
+
     def _compile(self, original: Callable[..., Any]) -> Callable[..., Any]:
         """Under a function mode torch.compile captures other graphs (torch 2.13): stand aside."""
         recorder = self
@@ -606,7 +618,10 @@ class Recorder:
                 recorder._probe.stand_aside(
                     "torch.compile is used, and compiled regions must not be disturbed"
                 )
-            return original(*args, **kwargs)
+            compiled = original(*args, **kwargs)
+            if not recorder._off:
+                recorder._leave_alone_once()
+            return compiled
 
         compile.__dict__.update(vars(original))
         compile.__doc__ = original.__doc__

@@ -1,8 +1,9 @@
-"""What it means that a gradient was written into: cleared, clipped, or only measured."""
+"""What it means that a gradient or a parameter was written into, and by whom."""
 
 from __future__ import annotations
 
 import math
+import os
 from types import FrameType
 
 import torch
@@ -32,6 +33,21 @@ ZEROING = frozenset(
 _CLIPPING = "clip_grad.py"
 _CLAMPS = frozenset({"clamp_", "clip_", "clamp_min_", "clamp_max_"})
 _SCALES = frozenset({"mul_", "__imul__", "div_", "__itruediv__", "_foreach_mul_", "_foreach_div_"})
+#: Where torch's own optimizers lie.
+_OPTIMIZERS = os.path.dirname(torch.optim.__file__) + os.sep
+
+
+def by_an_optimizer(frame: FrameType) -> bool:
+    """Whether the step of one of torch's own optimizers is writing: it is told as a whole.
+
+    Called by hand, the functions beneath it (``torch.optim.sgd.sgd``) are the user's own update.
+    """
+    inner: FrameType | None = frame
+    while inner is not None and inner.f_code.co_filename.startswith(_OPTIMIZERS):
+        if inner.f_code.co_name == "step":
+            return True
+        inner = inner.f_back
+    return False
 
 
 def only_measured(frame: FrameType) -> bool:

@@ -48,7 +48,7 @@ def check(case: Case) -> Iterator[Verdict]:
     for _, leaves in case.grouped(severed, lambda leaf: place(severed[leaf])):
         cut = severed[min(leaves)]
         count = len(leaves)
-        text = quoted(expression(place(cut)), f"`{cut.operation}`")
+        text = quoted(expression(cut.site), f"`{cut.operation}`")
         yield Verdict(
             f"{several(count, 'parameter')} {does(count, 'gets', 'get')} no gradient: "
             f"{text} {why(cut)}",
@@ -66,7 +66,7 @@ def _since(case: Case) -> Iterator[Verdict]:
     late = {leaf: cut for leaf in case.recording.leaves if (cut := case.cut_for_good(leaf))}
     for _, leaves in case.grouped(late, lambda leaf: place(late[leaf])):
         cut, life = late[min(leaves)], case.life(min(leaves))
-        text = quoted(expression(place(cut)), f"`{cut.operation}`")
+        text = quoted(expression(cut.site), f"`{cut.operation}`")
         yield Verdict(
             f"{several(len(leaves), 'parameter')} {does(len(leaves), 'gets', 'get')} no gradient "
             f"any more since iteration {life.deposited.last + 1}: {text} {why(cut)}",

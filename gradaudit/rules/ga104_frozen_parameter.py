@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from gradaudit.model.findings import Severity
 from gradaudit.model.sites import Site
 from gradaudit.rules.case import Case
+from gradaudit.rules.ga401_not_in_optimizer import built_too_early
 from gradaudit.rules.rule import ARRIVAL, Link, Rule, Verdict
 from gradaudit.rules.words import does, several
 
@@ -120,6 +121,8 @@ def _frozen_at(case: Case, leaf: int) -> Site | None:
 
 def _whole_optimizer(case: Case, leaf: int) -> tuple[str, Site | None] | None:
     for record in case.optimizers_of(leaf):
+        if built_too_early(case, record):
+            continue  # to be frozen is what they are meant to be
         if not any(case.evidence(member).requires_grad for member in record.members):
             name = case.optimizer_name(record)
             return f"`{name}` has nothing else to train", _frozen_at(case, leaf)

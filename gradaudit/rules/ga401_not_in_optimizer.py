@@ -53,16 +53,9 @@ def check(case: Case) -> Iterator[Verdict]:
         return  # an input is optimised; the networks only lead to it
     optimizer = _known_at(stepping[0])
     yield from _made_anew(case, optimizer)
-    outside = [
-        leaf
-        for leaf in case.recording.leaves
-        if leaf not in case.claimed
-        and not case.facts(leaf).derived
-        and not case.owned(leaf)
-        and _should_be_trained(case, leaf)
-    ]
+    too_early = any(built_too_early(case, record) for record in stepping)
     for site, leaves in case.grouped(
-        outside, lambda leaf: case.facts(leaf).escaped or optimizer.site
+        _outside(case), lambda leaf: case.facts(leaf).escaped or optimizer.site
     ):
         count = len(leaves)
         escaped = case.facts(min(leaves)).escaped
@@ -75,10 +68,30 @@ def check(case: Case) -> Iterator[Verdict]:
             else "Give it to the optimizer, or freeze it with requires_grad_(False).",
             site,
             leaves,
-            severity="error" if escaped is not None else "warning",
+            severity="error" if escaped is not None or too_early else "warning",
             chain=tuple(_chain(escaped, optimizer, life.deposited.main_site())),
             span=life.deposited.span(),
         )
+
+
+def built_too_early(case: Case, record: OptimizerRecord) -> bool:
+    """Whether an optimizer was built before what is trained in the place of all that it has.
+
+    The adapters of a model that is frozen but for them, say.
+    """
+    idle = not any(case.evidence(leaf).requires_grad for leaf in record.members)
+    return idle and any(leaf >= record.horizon for leaf in _outside(case))
+
+
+def _outside(case: Case) -> list[int]:
+    return [
+        leaf
+        for leaf in case.recording.leaves
+        if leaf not in case.claimed
+        and not case.facts(leaf).derived
+        and not case.owned(leaf)
+        and _should_be_trained(case, leaf)
+    ]
 
 
 def _known_at(optimizer: OptimizerRecord) -> Link:

@@ -1,0 +1,90 @@
+"""torch.compile: the graphs it makes are those of a plain run, and what is unseen is no finding."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+from fixtures.warm import Warm
+
+SCRIPTS = Path(__file__).resolve().parent / "compiled"
+
+#: What torch's own log lines begin with: time and process.
+_LOG = re.compile(r"^[WIE]\d{4} [\d:.]+ \d+ ", re.MULTILINE)
+
+
+#: What a first compilation imports.
+PRELOADED = (
+    "torch._dynamo.backends.debugging",
+    "torch._dynamo.compiled_autograd",
+    "torch._dynamo.convert_frame",
+    "torch._functorch.aot_autograd",
+    "torch._inductor.compile_fx",
+)
+
+
+@pytest.fixture(scope="module")
+def warm(tmp_path_factory):
+    with Warm(tmp_path_factory.mktemp("warm"), *PRELOADED) as server:
+        yield server
+
+
+@pytest.fixture
+def audit(warm, tmp_path):
+    """Run a script, which prints Dynamo's counters, plain and audited; its report."""
+
+    def one(script):
+        file = tmp_path / "report.json"
+        plain = warm.plain(SCRIPTS, script)
+        audited = warm.audited(
+            SCRIPTS, "run", "--quiet", "--fail-on", "never", "--json", str(file), script
+        )
+        assert "unique_graphs" in plain.out
+        assert audited.out == plain.out
+        assert _LOG.sub("", audited.err) == _LOG.sub("", plain.err)
+        assert audited.code == plain.code == 0
+        return json.loads(file.read_bytes())
+
+    return one
+
+
+def gaps(report):
+    return {gap["what"] for gap in report["coverage"]["gaps"]}
+
+
+@pytest.mark.parametrize("script", ["model", "method", "late", "autograd"])
+def test_compiled_forwards_and_backwards_are_audited(audit, script):
+    report = audit(f"ok_{script}.py")
+    assert report["findings"] == []
+    assert gaps(report) == {"the dataflow"}
+    states = {run["state"] for each in report["parameters"] for run in each["timeline"]}
+    assert states == {"fresh"}
+
+
+@pytest.mark.parametrize("script", ["step", "optimizer"])
+def test_compiled_steps_are_a_gap(audit, script):
+    report = audit(f"ok_{script}.py")
+    assert report["findings"] == []
+    assert gaps(report) == {"the dataflow", "the steps of optimizers"}
+
+
+def test_a_missing_clearing_around_a_compiled_model(audit):
+    (finding,) = audit("fail_not_cleared.py")["findings"]
+    assert (finding["rule"], finding["location"]["source"].strip()) == ("GA201", "loss.backward()")
+    assert "7 of 8 updates" in finding["message"]
+
+
+def test_of_a_cut_inside_a_compiled_model_only_the_effect_is_seen(audit):
+    (finding,) = audit("fail_detached.py")["findings"]
+    assert (finding["rule"], finding["severity"]) == ("GA101", "warning")
+    assert finding["parameters"] == ["net.first.bias", "net.first.weight"]
+    assert "why was not seen" in finding["message"]
+
+
+def test_every_script_is_tested():
+    tested = {"model", "method", "late", "autograd", "step", "optimizer"}
+    failing = {"fail_not_cleared.py", "fail_detached.py"}
+    found = {path.name for path in SCRIPTS.glob("*.py")}
+    assert found == {f"ok_{name}.py" for name in tested} | failing

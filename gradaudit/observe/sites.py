@@ -21,7 +21,7 @@ from gradaudit.observe.source import SourceBook, Text
 TRAMPOLINE = "<gradaudit>"
 
 #: Where torch's own files lie.
-_TORCH = os.path.dirname(torch.__file__) + os.sep
+TORCH = os.path.dirname(torch.__file__) + os.sep
 
 #: How many calls around a place are remembered.
 _STACK = 12
@@ -119,7 +119,7 @@ class SiteBook:
     def through_library(self, frame: FrameType | None) -> bool:
         """Whether code that is neither the user's nor torch's lies between the user's and here."""
         while frame is not None and not self.user.owns(frame.f_code):
-            if not frame.f_code.co_filename.startswith((_TORCH, "<")):
+            if not frame.f_code.co_filename.startswith((TORCH, "<")):
                 return True
             frame = frame.f_back
         return False

@@ -57,6 +57,7 @@ def check(case: Case) -> Iterator[Verdict]:
         if leaf not in case.claimed
         and not case.facts(leaf).derived
         and not case.optimizers_of(leaf)
+        and not case.perhaps_updated_unseen(leaf)
         and _should_be_trained(case, leaf)
     ]
     built = stepping[0].site

@@ -16,7 +16,7 @@ import torch
 from torch.amp.grad_scaler import GradScaler
 from torch.optim import Optimizer
 
-from gradaudit.observe.patches import Patches
+from gradaudit.observe.patches import Patches, without_this_frame
 
 
 class ScalingListener(Protocol):
@@ -38,7 +38,11 @@ def watch_scaling(patches: Patches, listener: ScalingListener) -> None:
 def _scale(original: Callable[..., Any], listener: ScalingListener) -> Callable[..., Any]:
     @functools.wraps(original)
     def scale(self: GradScaler, outputs: Any) -> Any:
-        result = original(self, outputs)
+        try:
+            result = original(self, outputs)
+        except BaseException as error:
+            without_this_frame(error)
+            raise
         if self.is_enabled() and not torch.compiler.is_dynamo_compiling():
             listener.scaled(result)
         return result
@@ -49,7 +53,11 @@ def _scale(original: Callable[..., Any], listener: ScalingListener) -> Callable[
 def _unscale(original: Callable[..., Any], listener: ScalingListener) -> Callable[..., Any]:
     @functools.wraps(original)
     def _unscale_grads_(self: GradScaler, optimizer: Optimizer, *args: Any) -> Any:
-        result = original(self, optimizer, *args)
+        try:
+            result = original(self, optimizer, *args)
+        except BaseException as error:
+            without_this_frame(error)
+            raise
         if not torch.compiler.is_dynamo_compiling():
             listener.unscaled(optimizer, sys._getframe(1))
         return result

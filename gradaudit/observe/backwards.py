@@ -108,7 +108,9 @@ class Backwards:
                 beginning = beginning._replace(hopeless=_hopeless(roots))
         deposited = self._watch.backward_ends(beginning, failed=failed)
         if under_way.meant is not None:
-            self._probe.backward_ends(under_way.beginning.site, under_way.meant, deposited)
+            self._probe.backward_ends(
+                under_way.beginning.site, under_way.meant, deposited, failed=failed
+            )
         if not self._probe.over:
             self._probe.consider_ending()
 

@@ -31,7 +31,13 @@ _MISSPELT = ("requires_grad", "require_grad", "required_grad", "requires_gradien
 
 #: Gaps that leave the cause of a missing gradient unseen.
 BLINDING = frozenset(
-    {"the dataflow", "custom autograd functions", "tensors made from others", "a backward"}
+    {
+        "the dataflow",
+        "custom autograd functions",
+        "fused modules",
+        "tensors made from others",
+        "a backward",
+    }
 )
 
 #: How many searches for the same things may be in vain.

@@ -25,7 +25,7 @@ from gradaudit.observe.flow import (
     made_only_of,
 )
 from gradaudit.observe.grad_mode import checkpointing, enclosing_switch, switch_site
-from gradaudit.observe.leaves import Leaf, Leaves, connected, is_leaf, strong
+from gradaudit.observe.leaves import Leaf, Leaves, connected, is_leaf, is_parameter, strong
 from gradaudit.observe.lines import Lines
 from gradaudit.observe.operations import Operation, classify
 from gradaudit.observe.sites import RawSite, SiteBook
@@ -113,7 +113,7 @@ class Dataflow:
 
     def _unseen(self, tensor: torch.Tensor) -> Node:
         node = Node("", None, (), connected=connected(tensor))
-        trainable = node.connected or isinstance(tensor, torch.nn.Parameter)
+        trainable = node.connected or is_parameter(tensor)
         if trainable and is_leaf(tensor):
             node.leaf = self._leaves.learn(tensor).number
             node.relevant = True

@@ -36,15 +36,15 @@ def watch_engine(patches: Patches, listener: BackwardListener) -> None:
         done = listener.backward_enters(
             t_outputs, frame, accumulates=bool(kwargs.get("accumulate_grad"))
         )
-        if done is None:
-            return original(t_outputs, *args, **kwargs)
         try:
             result = original(t_outputs, *args, **kwargs)
         except BaseException as error:
             without_this_frame(error)
-            done(t_outputs, True)
+            if done is not None:
+                done(t_outputs, True)
             raise
-        done(t_outputs, False)
+        if done is not None:
+            done(t_outputs, False)
         return result
 
     patches.replace(torch.autograd, "_engine_run_backward", _engine_run_backward)

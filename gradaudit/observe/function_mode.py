@@ -6,7 +6,15 @@ import sys
 import threading
 from collections.abc import Callable
 from time import perf_counter
-from types import CodeType, FrameType, FunctionType
+from types import (
+    BuiltinFunctionType,
+    CodeType,
+    FrameType,
+    FunctionType,
+    MethodDescriptorType,
+    MethodWrapperType,
+    WrapperDescriptorType,
+)
 from typing import Any
 
 import torch
@@ -19,7 +27,14 @@ from torch.overrides import (
 )
 
 from gradaudit.observe.dataflow import Dataflow
-from gradaudit.observe.sites import TRAMPOLINE
+from gradaudit.observe.sites import TORCH, TRAMPOLINE
+
+_C_FUNCTIONS = (
+    BuiltinFunctionType,
+    MethodDescriptorType,
+    MethodWrapperType,
+    WrapperDescriptorType,
+)
 
 _call = lambda function, args, kwargs: function(*args, **kwargs)  # noqa: E731 - on one line, see below
 _Trampoline = Callable[[Callable[..., Any], tuple[Any, ...], dict[str, Any]], Any]
@@ -46,6 +61,7 @@ class CallMode(TorchFunctionMode):
         self.seconds = 0.0
         self._fault = fault
         self._thread = threading.get_ident()
+        self._replaced: dict[CodeType, FunctionType] = {}
         self._trampolines: dict[tuple[int, int], tuple[_Trampoline, CodeType]] = {}
 
     def __torch_function__(
@@ -57,13 +73,18 @@ class CallMode(TorchFunctionMode):
     ) -> Any:
         """See :class:`torch.overrides.TorchFunctionMode`."""
         frame = sys._getframe(1)
-        if frame.f_code is handle_torch_function.__code__:
-            frame = _caller(frame)  # a function written in Python hands over from inside itself
         kwargs = kwargs or {}
         looking = self.listening
         began = perf_counter()
+        try:
+            if frame.f_code is handle_torch_function.__code__:
+                # a function written in Python hands over from inside itself
+                func, frame = self._itself(func, frame), _caller(frame)
+            call = self._trampoline(frame)
+        except Exception as error:
+            self._broke(error)
+            call = _call
         held = looking and self._before(func, args)
-        call = self._trampoline(frame)
         self.seconds += perf_counter() - began
         try:
             result = call(func, args, kwargs)
@@ -105,6 +126,24 @@ class CallMode(TorchFunctionMode):
     def _broke(self, error: Exception) -> None:
         self.listening = False
         self._fault("the dataflow", error)
+
+    def _itself(self, func: Any, frame: FrameType) -> Any:
+        """The function that hands over.
+
+        It looks itself up by its name, and there the script may have put a wrapper of its own,
+        which has called it and is not to be called by it.
+        """
+        function = frame.f_back
+        if function is None or isinstance(func, _C_FUNCTIONS) or function.f_code.co_freevars:
+            return func
+        code = getattr(func, "__code__", None)
+        if code is not None and code.co_filename.startswith(TORCH):
+            return func
+        known = self._replaced.get(function.f_code)
+        if known is None:
+            known = FunctionType(function.f_code, function.f_globals)
+            self._replaced[function.f_code] = known
+        return known
 
     def _trampoline(self, frame: FrameType) -> _Trampoline:
         code, line = frame.f_code, frame.f_lineno

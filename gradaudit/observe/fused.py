@@ -11,11 +11,10 @@ import functools
 import sys
 from collections.abc import Callable
 from types import FrameType
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 
-from gradaudit.observe.function_mode import CallMode
 from gradaudit.observe.patches import Patches, without_this_frame
 
 _FUSED = (
@@ -24,22 +23,32 @@ _FUSED = (
     torch.nn.MultiheadAttention,
 )
 
-#: Told of the call: name, inputs (the module's parameters among them), result, calling frame.
-Applied = Callable[[str, tuple[Any, ...], object, FrameType], None]
+
+class FusedListener(Protocol):
+    """Who makes way for them."""
+
+    def stands_aside(self, module: torch.nn.Module) -> bool:
+        """A module that has a fused path is called: whether the mode has made way for it."""
+
+    def comes_back(self) -> None:
+        """It has run."""
+
+    def made_by(
+        self, module: torch.nn.Module, args: tuple[Any, ...], result: object, frame: FrameType
+    ) -> None:
+        """It has made way, and this is what the module made of its arguments."""
 
 
-def let_fused_paths_be(patches: Patches, mode: CallMode, applied: Applied) -> None:
+def let_fused_paths_be(patches: Patches, listener: FusedListener) -> None:
     """Wrap the forwards of the modules that have a fused path."""
     for owner in _FUSED:
-        patches.replace(owner, "forward", _forward(owner.forward, mode, applied))
+        patches.replace(owner, "forward", _forward(owner.forward, listener))
 
 
-def _forward(original: Callable[..., Any], mode: CallMode, applied: Applied) -> Callable[..., Any]:
+def _forward(original: Callable[..., Any], listener: FusedListener) -> Callable[..., Any]:
     @functools.wraps(original)
     def forward(self: torch.nn.Module, *args: Any, **kwargs: Any) -> Any:
-        aside = _may_fuse(self) and mode.own_thread and mode.entered
-        if aside:
-            mode.leave()
+        aside = listener.stands_aside(self)
         try:
             result = original(self, *args, **kwargs)
         except BaseException as error:
@@ -47,16 +56,15 @@ def _forward(original: Callable[..., Any], mode: CallMode, applied: Applied) -> 
             raise
         finally:
             if aside:
-                mode.enter()
+                listener.comes_back()
         if aside:
-            inputs = (*args, *kwargs.values(), *self.parameters())
-            applied(type(self).__name__, inputs, result, sys._getframe(1))
+            listener.made_by(self, (*args, *kwargs.values()), result, sys._getframe(1))
         return result
 
     return forward
 
 
-def _may_fuse(module: torch.nn.Module) -> bool:
+def may_fuse(module: torch.nn.Module) -> bool:
     """Torch's own conditions, as far as they do not depend on the input."""
     if module.training:
         return False

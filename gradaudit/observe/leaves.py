@@ -11,8 +11,11 @@ import torch
 from gradaudit.model.events import LeafKind, LeafSeen, Members, Replaced
 from gradaudit.model.sites import Site
 
-#: How many sets of leaves are interned.
+#: How many things that are made of sets of leaves are remembered, of each kind.
 INTERNED = 4096
+
+#: How many leaves the interned sets may have together: some 20 MB.
+ROOM = 1 << 18
 
 
 @dataclass(slots=True, eq=False)
@@ -83,6 +86,15 @@ def is_leaf(tensor: torch.Tensor) -> bool:
         return False
 
 
+def is_parameter(tensor: torch.Tensor) -> bool:
+    """Whether a tensor is a parameter.
+
+    ``isinstance`` would look for an attribute that other subclasses may have (torch 2.13), and run
+    into a ``__getattr__`` of the user's.
+    """
+    return issubclass(type(tensor), torch.nn.Parameter) or "_is_param" in tensor.__dict__
+
+
 class Leaves:
     """Leaf by tensor, by number; the numbers are never used again."""
 
@@ -93,6 +105,9 @@ class Leaves:
         #: the number that the next leaf will have
         self.next_number = 0
         self._interned: dict[Members, Members] = {}
+        self._room = ROOM
+        #: called when the interned sets are let go, for those who keep some of them
+        self.let_go: Callable[[], None] = lambda: None
         #: leaves told of for which nobody has found a name yet
         self.nameless: set[int] = set()
 
@@ -110,7 +125,7 @@ class Leaves:
         key = id(tensor)
         leaf = Leaf(
             number,
-            "parameter" if isinstance(tensor, torch.nn.Parameter) else "tensor",
+            "parameter" if is_parameter(tensor) else "tensor",
             weakref.ref(tensor, lambda _: self._lost(key, number)),
             _shape(tensor),
             str(tensor.dtype).removeprefix("torch."),
@@ -183,9 +198,14 @@ class Leaves:
     def members(self, numbers: Iterable[int]) -> Members:
         """A set of leaves, interned: equal sets are one object."""
         fresh = frozenset(numbers)
-        if len(self._interned) >= INTERNED:
-            self._interned.clear()  # random experts make ever new sets; equal ones still are equal
-        return self._interned.setdefault(fresh, fresh)
+        known = self._interned.setdefault(fresh, fresh)
+        if known is fresh:
+            self._room -= len(fresh) + 1
+            if self._room < 0:  # random experts make ever new sets; equal ones still are equal
+                self._interned.clear()
+                self._room = ROOM
+                self.let_go()
+        return known
 
 
 def _shape(tensor: torch.Tensor) -> tuple[int, ...]:

@@ -228,15 +228,14 @@ def _zero_grad(original: Callable[..., Any], listener: OptimizerListener) -> Cal
             return original(self, *args, **kwargs)
         to_none = bool(args[0] if args else kwargs.get("set_to_none", True))
         done = listener.zero_grad_enters(self, sys._getframe(1), to_none=to_none)
-        if done is None:
-            return original(self, *args, **kwargs)
         try:
             result = original(self, *args, **kwargs)
         except BaseException as error:
             without_this_frame(error)
             raise
         finally:
-            done()
+            if done is not None:
+                done()
         return result
 
     return zero_grad

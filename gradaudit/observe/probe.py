@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from types import FrameType
 from typing import Any
 
@@ -21,7 +21,7 @@ from gradaudit.observe.causes import Causes
 from gradaudit.observe.dataflow import Dataflow
 from gradaudit.observe.flow import Ancestry, Node, leaves_of
 from gradaudit.observe.function_mode import CallMode
-from gradaudit.observe.fused import let_fused_paths_be
+from gradaudit.observe.fused import let_fused_paths_be, may_fuse
 from gradaudit.observe.grad_mode import enclosing_switch
 from gradaudit.observe.operations import Operation
 from gradaudit.observe.patches import Patches
@@ -52,16 +52,18 @@ class Probe:
         watch: Watch,
         sites: SiteBook,
         gap: Callable[[str, str], None],
+        failed: Callable[[str, Exception], None],
         leaving: Callable[[FrameType], None],
     ) -> None:
         self._watch = watch
         self._sites = sites
         self._gap = gap
+        self._failed = failed
         self._patches = Patches()
         self.dataflow = Dataflow(sites, watch.leaves, watch)
         self.causes = Causes(self.dataflow.lines, sites, watch.leaves.members)
         self.mode = CallMode(self.dataflow, self._fault, self._followed)
-        self.tracer = LoopTracer(sites, self.safe_moment, leaving)
+        self.tracer = LoopTracer(sites, self.safe_moment, leaving, failed)
         self.iterations = 0
         self.over = False
         self._armed = False
@@ -86,7 +88,7 @@ class Probe:
 
     def _patch(self) -> None:
         watch_unseen(self._patches, self)
-        let_fused_paths_be(self._patches, self.mode, self.applied)
+        let_fused_paths_be(self._patches, self)
 
     def arm(self, frame: FrameType, *, outermost: bool = False) -> None:
         """Training begins, or goes on: count the passes of loops from now on.
@@ -196,16 +198,18 @@ class Probe:
         if self.over:
             return
         self.over = True
+        self._watch.probing = self._left = self.mode.listening = False
+        with ExitStack() as each:  # one that fails keeps none of the others from being done
+            each.callback(self.dataflow.forget)
+            each.callback(self.tell_entered)
+            each.callback(self._patches.undo)
+            each.callback(self._leave_for_good)
+            each.callback(self.tracer.stop, frame)
         self.iterations += self._watch.ledger.iterations - self._began_at
-        self.tell_entered()
-        self._watch.probing = False
-        self.tracer.stop(frame)
+
+    def _leave_for_good(self) -> None:
         if self.mode.own_thread:
             self.mode.leave()
-        self._left = False
-        self.mode.listening = False
-        self._patches.undo()
-        self.dataflow.forget()
 
     def stand_aside(self, why: str) -> None:
         """Something runs that a mode or tracer would disturb: no probe from here on."""
@@ -226,8 +230,11 @@ class Probe:
         return self.mode.seconds + self.tracer.seconds
 
     def _fault(self, what: str, error: Exception) -> None:
-        self._watch.probing = False
-        self._gap(what, f"the audit failed inside: {type(error).__name__}: {error}")
+        """What it tells is not to be trusted any more: it is taken off at the next safe moment."""
+        self._watch.probing = self.mode.listening = False
+        self._ending = True
+        self._reopenings = REOPENINGS
+        self._failed(what, error)
 
     # -- what was meant to be ----------------------------------------------------------------------
 
@@ -255,7 +262,9 @@ class Probe:
     def _root(self, tensor: torch.Tensor) -> Node:
         return self.dataflow.source(tensor)
 
-    def backward_ends(self, site: Site, meant: Ancestry, deposited: Members) -> None:
+    def backward_ends(
+        self, site: Site, meant: Ancestry, deposited: Members, *, failed: bool
+    ) -> None:
         """Which leaves the roots were made from and the backward did not reach."""
         self.tell_entered()
         for cut in meant.cuts:
@@ -276,8 +285,8 @@ class Probe:
                     cut.guessed,
                 )
             )
-
-        self._blocked(site, meant, deposited)
+        if not failed:  # else nothing is known of what it would have reached
+            self._blocked(site, meant, deposited)
 
     def _blocked(self, site: Site, meant: Ancestry, deposited: Members) -> None:
         """Leaves that the graph connects through a custom function, and that got nothing."""
@@ -312,18 +321,40 @@ class Probe:
         return not self.over and mode.listening and not self._pauses and mode.own_thread
 
     def applied(self, name: str, args: tuple[Any, ...], result: object, frame: FrameType) -> None:
-        """An autograd Function was applied, or a fused module: one operation, whatever is in it."""
-        if self.following:
-            with self._guarded("custom autograd functions"), torch._C.DisableTorchFunction():
+        """An autograd Function was applied: one operation, whatever is in it."""
+        with self._guarded("custom autograd functions"), torch._C.DisableTorchFunction():
+            if self.following:
                 self.dataflow.applied(name, args, result, frame)
 
     def made(
         self, operation: Operation, source: torch.Tensor, result: torch.Tensor, frame: FrameType
     ) -> None:
         """See :class:`gradaudit.observe.unseen.UnseenListener`."""
-        if self.following:
-            with self._guarded("tensors made from others"), torch._C.DisableTorchFunction():
+        with self._guarded("tensors made from others"), torch._C.DisableTorchFunction():
+            if self.following:
                 self.dataflow.made(operation, source, result, frame)
+
+    def stands_aside(self, module: torch.nn.Module) -> bool:
+        """See :class:`gradaudit.observe.fused.FusedListener`."""
+        with self._guarded("fused modules"), torch._C.DisableTorchFunction():
+            if may_fuse(module) and self.mode.own_thread and self.mode.entered:
+                self.mode.leave()
+                return True
+        return False
+
+    def comes_back(self) -> None:
+        """See :class:`gradaudit.observe.fused.FusedListener`."""
+        with self._guarded("fused modules"):
+            self.mode.enter()
+
+    def made_by(
+        self, module: torch.nn.Module, args: tuple[Any, ...], result: object, frame: FrameType
+    ) -> None:
+        """A fused module counts as one operation, on its parameters among others."""
+        with self._guarded("fused modules"), torch._C.DisableTorchFunction():
+            if self.following:
+                inputs = (*args, *module.parameters())
+                self.dataflow.applied(type(module).__name__, inputs, result, frame)
 
     @contextmanager
     def _guarded(self, what: str) -> Iterator[None]:

@@ -6,7 +6,7 @@ import os
 import sys
 import weakref
 from collections.abc import Callable, Hashable, Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from threading import get_ident
 from time import monotonic, perf_counter
 from types import FrameType
@@ -114,7 +114,7 @@ class Recorder:
         self._watch = Watch(self.ledger, self._sites)
         self._optimizers = Optimizers(self._watch, self._sites)
         self._book = Book(self._watch, self._optimizers, self._sites)
-        self._probe = Probe(self._watch, self._sites, self._gap, self._frame_returns)
+        self._probe = Probe(self._watch, self._sites, self._gap, self.failed, self._frame_returns)
         self._backwards = Backwards(
             self._watch, self._sites, self._probe, self._optimizers, self._book
         )
@@ -144,6 +144,13 @@ class Recorder:
     def install(self) -> None:
         """Put every observer in place; called once, right after torch was imported."""
         self._off = False
+        try:
+            self._observe()
+        except BaseException:
+            self._uninstall()
+            raise
+
+    def _observe(self) -> None:
         watch_engine(self._patches, self)
         watch_scaling(self._patches, self)
         self._steps = watch_optimizers(self._patches, self)
@@ -160,8 +167,9 @@ class Recorder:
         if self._recording is None:
             with self._inside("the end of the run"):
                 self._last_look()
-            self._uninstall()
-            self._sites.release_locals(sys._getframe(1))
+            with self._inside("the end of the run"):
+                self._uninstall()
+                self._sites.release_locals(sys._getframe(1))
             self.ledger.close()
             self._recording = self.so_far()
         return self._recording
@@ -214,10 +222,11 @@ class Recorder:
 
     def _uninstall(self) -> None:
         self._off = True
-        self._probe.close(sys._getframe(1))
-        for hook in self._hooks:
-            hook.remove()
-        self._patches.undo()
+        with ExitStack() as each:  # one that fails keeps none of the others from being done
+            each.callback(self._patches.undo)
+            for hook in self._hooks:
+                each.callback(hook.remove)
+            each.callback(self._probe.close, sys._getframe(1))
 
     @property
     def on(self) -> bool:
@@ -227,7 +236,8 @@ class Recorder:
     def leave_child_alone(self) -> None:
         """See :class:`gradaudit.observe.forks.Watching`."""
         if not self._off:
-            self._uninstall()
+            with self._inside("a forked child"):
+                self._uninstall()
 
     # -- what was recorded, when it is over ----------------------------------------------------
 
@@ -255,12 +265,10 @@ class Recorder:
 
     def failed(self, what: str, error: Exception) -> None:
         """Something of the audit's own broke: say so once, record it, let the training go on."""
+        problem = _described(error)
         if what not in self._gaps:
-            _say(
-                f"gradaudit: the audit failed in {what} ({type(error).__name__}: {error}); "
-                "the training goes on\n"
-            )
-        self._gap(what, f"the audit failed inside: {type(error).__name__}: {error}")
+            _say(f"gradaudit: the audit failed in {what} ({problem}); the training goes on\n")
+        self._gap(what, f"the audit failed inside: {problem}")
         self._broken = self._broken or what in _VITAL
 
     def _mine(self) -> bool:
@@ -331,12 +339,12 @@ class Recorder:
         self, roots: Sequence[Any], frame: FrameType, *, accumulates: bool
     ) -> Callable[[Sequence[Any], bool], None] | None:
         """See :class:`gradaudit.observe.engine.BackwardListener`."""
-        if self._thread != get_ident() and not self._mine():
-            return None
-        if self._under_way is not None or self._off:
-            return None  # from inside a backward: part of it (reentrant checkpoints)
         began = perf_counter()
         try:
+            if self._thread != get_ident() and not self._mine():
+                return None
+            if self._under_way is not None or self._off:
+                return None  # from inside a backward: part of it (reentrant checkpoints)
             site = self._arrive(frame, "a backward")
             if site is None:
                 return None
@@ -355,14 +363,14 @@ class Recorder:
             return None
         finally:
             self.seconds += perf_counter() - began
-        self._under_way = under_way
         self._unchecked -= 1
         if self._unchecked <= 0:
             self._checking = True
         if under_way.graph is not None:
-            self._probe.tracer.pause()
             with self._inside("the values of gradients"), _undispatched():
+                self._probe.tracer.pause()
                 self._backwards.hook(under_way)
+        self._under_way = under_way
         return self._backward_leaves
 
     def _prepare_backward(self, frame: FrameType, site: Site, *, accumulates: bool) -> None:
@@ -399,15 +407,16 @@ class Recorder:
             if not failed:
                 with self._inside("the values of gradients"), _undispatched():
                     self._backwards.tell_causes(under_way)
-            self._probe.tracer.go_on()
+            with self._inside("passes of loops"):
+                self._probe.tracer.go_on()
 
     # -- optimizers ----------------------------------------------------------------------------
 
     def optimizer_built(self, optimizer: Optimizer, frame: FrameType) -> None:
         """See :class:`gradaudit.observe.optimizers.OptimizerListener`."""
         if not self._off:
-            self._probe.surprised(frame)
             with self._inside("the construction of an optimizer"):
+                self._probe.surprised(frame)
                 known = self._optimizers.built(optimizer, frame)
                 if known.site is not None and self._watch.probing:
                     self._watch.given(
@@ -427,33 +436,39 @@ class Recorder:
 
     def step_enters(self, optimizer: Optimizer, frame: FrameType, *, closure: bool) -> None:
         """A step without closure applies what is there now; its own calls are not followed."""
-        if self._off or (self._thread != get_ident() and not self._mine()):
-            return
-        if closure:
-            self._closures += 1
-        else:
-            self._step(optimizer, frame)
-            if self._watch.surprised:
-                self._watch.surprised = False
-                self._probe.surprised(frame)
-            if not self._probe.over:
-                self._probe.pause()
-        attended = closure or not self._probe.over
-        if attended is not self._steps.attended:
-            self._steps.attend(attended)
+        try:
+            if self._off or (self._thread != get_ident() and not self._mine()):
+                return
+            if closure:
+                self._closures += 1
+            else:
+                self._step(optimizer, frame)
+                if self._watch.surprised:
+                    self._watch.surprised = False
+                    self._probe.surprised(frame)
+                if not self._probe.over:
+                    self._probe.pause()
+            attended = closure or not self._probe.over
+            if attended is not self._steps.attended:
+                self._steps.attend(attended)
+        except Exception as error:
+            self.failed("a step", error)
 
     def step_leaves(self, optimizer: Optimizer, frame: FrameType, *, closure: bool) -> None:
         """A step with a closure has applied what the closure's backwards left."""
-        if self._off or (self._thread != get_ident() and not self._mine()):
-            return
-        if closure:
-            self._closures = max(self._closures - 1, 0)
-            self._step(optimizer, frame)
-        elif not self._probe.over:
-            self._probe.go_on()
-        self._tell_samples()
-        if self._under_way is None:
-            self._probe.safe_moment()
+        try:
+            if self._off or (self._thread != get_ident() and not self._mine()):
+                return
+            if closure:
+                self._closures = max(self._closures - 1, 0)
+                self._step(optimizer, frame)
+            elif not self._probe.over:
+                self._probe.go_on()
+            self._tell_samples()
+            if self._under_way is None:
+                self._probe.safe_moment()
+        except Exception as error:
+            self.failed("a step", error)
 
     def _tell_samples(self) -> None:
         if self._sampler.waiting:
@@ -507,10 +522,10 @@ class Recorder:
         self, owner: Optimizer | torch.nn.Module, frame: FrameType, *, to_none: bool
     ) -> Callable[[], None] | None:
         """See :class:`gradaudit.observe.optimizers.OptimizerListener`."""
-        if (self._thread != get_ident() and not self._mine()) or self._off:
-            return None
         began = perf_counter()
         try:
+            if (self._thread != get_ident() and not self._mine()) or self._off:
+                return None
             site = self._arrive(frame, "zero_grad")
             if site is None:
                 return None
@@ -525,13 +540,13 @@ class Recorder:
             if to_none and not self._watch.probing:
                 self._watch.zero_grad(site, targets, held, to_none=True)
                 return None
+            if not self._probe.over:
+                self._probe.pause()
         except Exception as error:
             self.failed("zero_grad", error)
             return None
         finally:
             self.seconds += perf_counter() - began
-        if not self._probe.over:
-            self._probe.pause()
         return lambda: self._zero_grad_leaves(site, targets, held, to_none=to_none)
 
     def _zero_grad_leaves(
@@ -539,10 +554,10 @@ class Recorder:
     ) -> None:
         with self._inside("zero_grad"):
             self._watch.zero_grad(site, targets, held, to_none=to_none)
-        if not self._probe.over:
-            self._probe.go_on()
-            if self._under_way is None:
-                self._probe.safe_moment()
+            if not self._probe.over:
+                self._probe.go_on()
+                if self._under_way is None:
+                    self._probe.safe_moment()
 
     def _targets(self, owner: Optimizer | torch.nn.Module) -> Members:
         if isinstance(owner, Optimizer):
@@ -553,15 +568,15 @@ class Recorder:
 
     def scaled(self, outputs: object) -> None:
         """See :class:`gradaudit.observe.amp.ScalingListener`."""
-        if self._mine():
-            with self._inside("the scaling of a loss"):
+        with self._inside("the scaling of a loss"):
+            if self._mine():
                 self._backwards.roots.note_scaled(tensors_of(outputs))
 
     def unscaled(self, optimizer: Optimizer, frame: FrameType) -> None:
         """See :class:`gradaudit.observe.amp.ScalingListener`."""
-        site = self._sites.here(frame) if self._mine() else None
-        if site is not None:
-            with self._inside("the unscaling of gradients"), _undispatched():
+        with self._inside("the unscaling of gradients"), _undispatched():
+            site = self._sites.here(frame) if self._mine() else None
+            if site is not None:
                 known = self._optimizers.find(optimizer)
                 self._watch.point(("unscale", site, known.number))
                 self._watch.unscaled(site, known.members)
@@ -573,8 +588,8 @@ class Recorder:
     ) -> None:
         if self._off:
             return
-        self._watch.registered()
         with self._inside("the registration of a parameter"), _undispatched():
+            self._watch.registered()
             leaves = self._watch.leaves
             site = self._sites.here(frame)
             leaf = leaves.learn(parameter, site)
@@ -592,8 +607,8 @@ class Recorder:
     ) -> None:
         if self._off:
             return
-        self._watch.registered()
         with self._inside("the registration of a module"), _undispatched():
+            self._watch.registered()
             leaves = self._watch.leaves
             for old, new in replaced(module, name, child):
                 heir = None if new is None else leaves.learn(new)
@@ -615,9 +630,10 @@ class Recorder:
 
         def compile(*args: Any, **kwargs: Any) -> Any:  # noqa: A001 - torch's own name
             if not recorder._off:
-                recorder._probe.stand_aside(
-                    "torch.compile is used, and compiled regions must not be disturbed"
-                )
+                with recorder._inside("the dataflow"):
+                    recorder._probe.stand_aside(
+                        "torch.compile is used, and compiled regions must not be disturbed"
+                    )
             compiled = original(*args, **kwargs)
             if not recorder._off:
                 recorder._leave_alone_once()
@@ -628,11 +644,17 @@ class Recorder:
         return compile
 
 
+def _described(error: Exception) -> str:
+    try:
+        return f"{type(error).__name__}: {error}"
+    except Exception:  # the user's own, raised by what we asked of an object of his
+        return type(error).__name__
+
+
 def _say(text: str) -> None:
-    """Tell the user once, unless the script has closed what could be written to."""
-    if sys.__stderr__ is not None:
-        with suppress(OSError, ValueError):
-            sys.__stderr__.write(text)
+    """Tell the user once, unless the script has closed or replaced what could be written to."""
+    with suppress(Exception):
+        sys.__stderr__.write(text)  # type: ignore[union-attr]
 
 
 def _main_file() -> str | None:

@@ -22,7 +22,7 @@ from gradaudit.observe.source import SourceBook, SourceFile, Text
 TRAMPOLINE = "<gradaudit>"
 
 #: Where torch's own files lie.
-_TORCH = os.path.dirname(torch.__file__) + os.sep
+TORCH = os.path.dirname(torch.__file__) + os.sep
 
 #: How the files of what is typed into IPython, and into Python from 3.13 on, are called.
 _INPUTS = ("<ipython-input-", "<python-input-")
@@ -87,7 +87,7 @@ class UserCode:
     def is_foreign(self, owner: type) -> bool:
         """Whether a class comes from a library other than torch."""
         code = constructor(owner)
-        return code is not None and not self.owns(code) and not code.co_filename.startswith(_TORCH)
+        return code is not None and not self.owns(code) and not code.co_filename.startswith(TORCH)
 
     def _judge(self, path: str) -> bool:
         if path.startswith("<"):
@@ -131,7 +131,7 @@ class SiteBook:
     def through_library(self, frame: FrameType | None) -> bool:
         """Whether code that is neither the user's nor torch's lies between the user's and here."""
         while frame is not None and not self.user.owns(frame.f_code):
-            if not frame.f_code.co_filename.startswith((_TORCH, "<")):
+            if not frame.f_code.co_filename.startswith((TORCH, "<")):
                 return True
             frame = frame.f_back
         return False

@@ -80,10 +80,14 @@ class SourceFile:
             return ast.Module(body=[], type_ignores=[])
 
     @cached_property
+    def _nodes(self) -> tuple[ast.AST, ...]:
+        return tuple(ast.walk(self.tree))
+
+    @cached_property
     def _loops(self) -> tuple[LoopRange, ...]:
         return tuple(
             LoopRange(node.lineno, node.end_lineno or node.lineno)
-            for node in ast.walk(self.tree)
+            for node in self._nodes
             if isinstance(node, _Loop)
         )
 
@@ -91,7 +95,7 @@ class SourceFile:
     def _functions(self) -> tuple[tuple[int, int], ...]:
         return tuple(
             (node.body[0].lineno, node.end_lineno or node.lineno)
-            for node in ast.walk(self.tree)
+            for node in self._nodes
             if isinstance(node, _Function)
         )
 
@@ -112,11 +116,17 @@ class SourceFile:
         """The loop that begins at a line."""
         return self._headers.get(line)
 
-    def _nodes_on(self, line: int) -> Iterator[ast.AST]:
-        for node in ast.walk(self.tree):
-            start = getattr(node, "lineno", None)
-            if start is not None and start <= line <= (getattr(node, "end_lineno", None) or start):
-                yield node
+    @cached_property
+    def _placed(self) -> tuple[tuple[int, int, ast.stmt | ast.expr], ...]:
+        """Every node that has a place, with its lines: each new place is looked up in them."""
+        return tuple(
+            (node.lineno, node.end_lineno or node.lineno, node)
+            for node in self._nodes
+            if isinstance(node, (ast.stmt, ast.expr))
+        )
+
+    def _nodes_on(self, line: int) -> Iterator[ast.stmt | ast.expr]:
+        return (node for start, end, node in self._placed if start <= line <= end)
 
     def attribute_subject(
         self, line: int, attribute: str, column: int | None = None
@@ -160,7 +170,7 @@ class SourceFile:
         inside = [start for start, end in self._functions if start <= line <= end]
         top = max(inside, default=0)
         found: ast.Assign | None = None
-        for node in ast.walk(self.tree):
+        for node in self._nodes:
             if (
                 isinstance(node, ast.Assign)
                 and top <= node.lineno < line
@@ -172,7 +182,7 @@ class SourceFile:
 
     def asks_for_none(self, read: ast.Attribute) -> bool:
         """Whether an expression is only asked whether it is None (or true)."""
-        for node in ast.walk(self.tree):
+        for node in self._nodes:
             if isinstance(node, ast.Compare) and any(
                 isinstance(op, (ast.Is, ast.IsNot, ast.Eq, ast.NotEq)) for op in node.ops
             ):
@@ -202,14 +212,14 @@ class SourceFile:
         """Names bound by any ``for`` statement of the file."""
         return frozenset(
             name
-            for node in ast.walk(self.tree)
+            for node in self._nodes
             if isinstance(node, (ast.For, ast.AsyncFor))
             for name in _names(node.target)
         )
 
     def only_changes(self, read: ast.Attribute) -> bool:
         """Whether an expression is only there to be changed, as in ``x.grad.zero_()``."""
-        for node in ast.walk(self.tree):
+        for node in self._nodes:
             if isinstance(node, ast.AugAssign) and node.target is read:
                 return True
             if isinstance(node, ast.Attribute):
@@ -249,7 +259,7 @@ class SourceFile:
 
     def decorator(self, function_line: int) -> Text | None:
         """The grad-mode decorator of the function that begins (decorators included) at a line."""
-        for node in ast.walk(self.tree):
+        for node in self._nodes:
             if isinstance(node, _Function) and node.decorator_list:
                 first = min(each.lineno for each in node.decorator_list)
                 if function_line in (first, node.lineno):
@@ -262,7 +272,7 @@ class SourceFile:
         """Every ``….<name>.step(…)`` and ``….step(….<name>)``."""
         return [
             _span(node)
-            for node in ast.walk(self.tree)
+            for node in self._nodes
             if isinstance(node, ast.Call)
             and isinstance(node.func, ast.Attribute)
             and node.func.attr == "step"
@@ -271,7 +281,7 @@ class SourceFile:
 
     def function_at(self, line: int) -> ast.AST:
         """The function that begins (decorators included) at a line; else an empty one."""
-        for node in ast.walk(self.tree):
+        for node in self._nodes:
             if isinstance(node, _Function):
                 first = min(each.lineno for each in (node, *node.decorator_list))
                 if line in (first, node.lineno):
@@ -280,7 +290,7 @@ class SourceFile:
 
     def assignment_to_self(self, attribute: str, inside: ast.AST | None = None) -> Text | None:
         """Where ``self.<attribute> = …`` (or an annotated one) stands first, in all or a part."""
-        for node in ast.walk(inside or self.tree):
+        for node in self._nodes if inside is None else ast.walk(inside):
             targets: list[ast.expr] = []
             if isinstance(node, ast.Assign):
                 targets = node.targets
@@ -301,7 +311,7 @@ class SourceFile:
         """Every ``<subject>.<attribute> = …`` for the attributes given, as (text, place)."""
         return [
             (ast.unparse(target), _span(node))
-            for node in ast.walk(self.tree)
+            for node in self._nodes
             if isinstance(node, ast.Assign)
             for target in node.targets
             if isinstance(target, ast.Attribute) and target.attr in attributes

@@ -17,15 +17,20 @@ class LoopTracer:
 
     ``moment`` is called at lines of the user's, outside of any call into torch: the only moment
     at which a function mode can be taken off safely.  ``leaving`` is called with frames of the
-    user's that return.
+    user's that return.  ``failed`` hears of an error of ours, which is never the user's.
     """
 
     def __init__(
-        self, sites: SiteBook, moment: Callable[[], None], leaving: Callable[[FrameType], None]
+        self,
+        sites: SiteBook,
+        moment: Callable[[], None],
+        leaving: Callable[[FrameType], None],
+        failed: Callable[[str, Exception], None],
     ) -> None:
         self._sites = sites
         self._moment = moment
         self._leaving = leaving
+        self._failed = failed
         self._entered: dict[int, LoopRange] = {}
         self.passes: dict[tuple[str, int], int] = {}
         self.seconds = 0.0
@@ -67,18 +72,32 @@ class LoopTracer:
         self._paused = False
 
     def _global(self, frame: FrameType, event: str, arg: Any) -> Any:  # noqa: ARG002
-        return self._local if self._sites.user.owns(frame.f_code) else None
+        try:
+            return self._local if self._sites.user.owns(frame.f_code) else None
+        except Exception as error:
+            self._broke(error)
+            return None
 
     def _local(self, frame: FrameType, event: str, arg: Any) -> Any:  # noqa: ARG002
         began = perf_counter()
-        if event == "line":
-            self._line(frame)
-            if self.on:
-                self._moment()
-        elif event == "return":
-            self._leaving(frame)
+        try:
+            if event == "line":
+                self._line(frame)
+                if self.on:
+                    self._moment()
+            elif event == "return":
+                self._leaving(frame)
+        except Exception as error:
+            self._broke(error)
         self.seconds += perf_counter() - began
         return self._local if self.on else None
+
+    def _broke(self, error: Exception) -> None:
+        """What a trace function raises, the traced line would raise."""
+        self.on = False
+        if sys.gettrace() == self._global:
+            sys.settrace(None)
+        self._failed("passes of loops", error)
 
     def _line(self, frame: FrameType) -> None:
         path, line = frame.f_code.co_filename, frame.f_lineno

@@ -74,7 +74,11 @@ def _new_parameter(listener: UnseenListener) -> Callable[..., Any]:
 
     @functools.wraps(original)
     def new(cls: type, *args: Any, **kwargs: Any) -> Any:
-        parameter: torch.Tensor = original(cls, *args, **kwargs)
+        try:
+            parameter: torch.Tensor = original(cls, *args, **kwargs)
+        except BaseException as error:
+            without_this_frame(error)
+            raise
         data = args[0] if args else kwargs.get("data")
         if isinstance(data, torch.Tensor):
             listener.made(_PARAMETER, data, parameter, sys._getframe(1))

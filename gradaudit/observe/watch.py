@@ -88,15 +88,15 @@ class Watch:
         self._spared: Stretch | None = None
         self._odd: set[Hashable] = set()
         self._interned: dict[Hashable, Event] = {}
-        self._parameters: weakref.WeakKeyDictionary[torch.nn.Module, Members] = (
-            weakref.WeakKeyDictionary()
-        )
+        #: by identity: a module of the user's may compare and hash as it likes
+        self._parameters: dict[int, tuple[weakref.ref[torch.nn.Module], Members]] = {}
         self._zeroings: dict[Hashable, list[Event]] = {}
         self._traces: dict[Changes, tuple[Event, ...]] = {}
         self._owners: dict[Members, tuple[weakref.ref[torch.nn.Module], ...]] = {}
         self._deferred: list[Event] | None = None
         self._stepped_inside: set[int] = set()
         self._present: dict[int, Members] = {}
+        self.leaves.let_go = self._let_go
         #: whether a parameter was found without gradient that had one at the step before
         self.surprised = False
 
@@ -108,6 +108,11 @@ class Watch:
             self._deferred.append(event)
         else:
             self.ledger.feed(event)
+
+    def _let_go(self) -> None:
+        """Forget what is made of sets of leaves: there have been too many of them."""
+        for known in (self._interned, self._traces, self._owners, self._zeroings):
+            known.clear()
 
     def _same(self, key: Hashable, make: Callable[[], Event]) -> Event:
         """The event made for a key before: in a steady run nothing is made anew."""
@@ -177,12 +182,15 @@ class Watch:
 
     def parameters_of(self, module: torch.nn.Module) -> Members:
         """All parameters of a module; behind the probe, those it had when last asked."""
-        known = None if self.probing else self._parameters.get(module)
-        if known is None:
-            with _undispatched():
-                known = self.leaves.members(map(self.follow, module.parameters()))
-            self._parameters[module] = known
-        return known
+        known = None if self.probing else self._parameters.get(id(module))
+        if known is not None and known[0]() is module:
+            return known[1]
+        with _undispatched():
+            members = self.leaves.members(map(self.follow, torch.nn.Module.parameters(module)))
+        if len(self._parameters) >= INTERNED:
+            self._parameters.clear()
+        self._parameters[id(module)] = weakref.ref(module), members
+        return members
 
     def registered(self) -> None:
         """Some module has taken in a parameter or a module."""

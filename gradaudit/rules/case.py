@@ -152,6 +152,15 @@ class Case:
                 return max(record.step_sites, key=record.step_sites.__getitem__)
         return None
 
+    def perhaps_updated_unseen(self, leaf: int) -> bool:
+        """Whether the script may well update a leaf by hand, where that could not be seen.
+
+        It does so with tensors that are no parameters, and with what it clears by hand.
+        """
+        return self.recording.blind is not None and (
+            self.evidence(leaf).kind == "tensor" or None in self.life(leaf).cleared.sites
+        )
+
     # -- copies and replacements ---------------------------------------------------------------
 
     @cached_property

@@ -54,6 +54,7 @@ def check(case: Case) -> Iterator[Verdict]:
         and not case.life(leaf).cleared
         and not case.life(leaf).was_read
         and not case.owned(leaf)
+        and not case.perhaps_updated_unseen(leaf)
         and applied_from & set(case.life(leaf).deposited.sites)
     ]
     for site, leaves in case.grouped(unbounded, lambda leaf: case.life(leaf).deposited.main_site()):

@@ -90,6 +90,7 @@ def _outside(case: Case) -> list[int]:
         if leaf not in case.claimed
         and not case.facts(leaf).derived
         and not case.owned(leaf)
+        and not case.perhaps_updated_unseen(leaf)
         and _should_be_trained(case, leaf)
     ]
 

@@ -13,14 +13,23 @@ from gradaudit.rules.words import quoted
 
 
 def mixtures(case: Case, kind: MixtureKind) -> Iterator[tuple[Mixture, dict[int, Tally]]]:
-    """Every mixture of a kind, with the leaves in which it was applied and how often."""
+    """Every mixture of a kind, with the leaves whose trouble it explains and how often."""
     found: dict[Mixture, dict[int, Tally]] = {}
     for leaf in case.recording.leaves:
         if leaf not in case.claimed:
             for mixture, tally in case.life(leaf).mixed.items():
-                if mixture.kind == kind:
+                if mixture.kind == kind and _accounts_for_staleness(case, leaf, mixture, tally):
                     found.setdefault(mixture, {})[leaf] = tally
     yield from found.items()
+
+
+def _accounts_for_staleness(case: Case, leaf: int, mixture: Mixture, tally: Tally) -> bool:
+    """Whether the updates with old gradients are those that the stray backward got into.
+
+    Where more of them are stale without it, no clearing follows the steps: that is the cause.
+    """
+    stale = case.life(leaf).stale
+    return stale.count - stale.sites.get(mixture.stray, 0) <= tally.count
 
 
 def root_of(case: Case, site: Site) -> str:

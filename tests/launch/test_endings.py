@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -214,6 +215,29 @@ def test_a_disk_that_is_full_at_the_end(tmp_path):
     result = run(tmp_path, "run", "-q", "--json", "/dev/full", "train.py")
     assert result.code == 2
     assert "The report could not be written to '/dev/full': [Errno 28]" in result.err
+    assert "Traceback" not in result.err
+
+
+def test_a_directory_that_is_gone_at_the_end(tmp_path):
+    source = f"{BROKEN}train()\nimport shutil\nshutil.rmtree('reports')\n"
+    (tmp_path / "reports").mkdir()
+    write(tmp_path / "train.py", source)
+    result = run(tmp_path, "run", "--json", "reports/report.json", "train.py")
+    assert result.code == 2
+    assert "The report could not be written to 'reports/report.json': [Errno 2]" in result.err
+    assert "GA201" in result.err  # it is shown all the same
+    assert "Traceback" not in result.err
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
+def test_a_directory_that_is_read_only_at_the_end(tmp_path):
+    source = f"{BROKEN}train()\nos.chmod('reports', 0o500)\n"
+    (tmp_path / "reports").mkdir()
+    write(tmp_path / "train.py", source)
+    result = run(tmp_path, "run", "--json", "reports/report.json", "train.py")
+    (tmp_path / "reports").chmod(0o700)
+    assert result.code == 2
+    assert "The report could not be written to 'reports/report.json': [Errno 13]" in result.err
     assert "Traceback" not in result.err
 
 

@@ -10,7 +10,7 @@ import torch
 
 from gradaudit.model.events import LeafSeen
 from gradaudit.observe.gradients import ABSENT, NOTHING, Gradients, Mark
-from gradaudit.observe.leaves import Leaf, Leaves
+from gradaudit.observe.leaves import ROOM, Leaf, Leaves
 
 
 class Watched:
@@ -249,6 +249,21 @@ def test_equal_sets_of_members_are_one_object():
     leaves = Leaves(lambda _: None)
     assert leaves.members([1, 2]) is leaves.members({2, 1})
     assert leaves.members([1]) is not leaves.members([2])
+
+
+def test_sets_that_are_ever_new_do_not_pile_up():
+    leaves = Leaves(lambda _: None)
+    let_go: list[None] = []
+    leaves.let_go = lambda: let_go.append(None)
+    size = ROOM // 100
+    first = leaves.members(range(size))
+    for start in range(1, 300):
+        members = leaves.members(range(start, start + size))
+        assert members == frozenset(range(start, start + size))
+    assert let_go
+    kept = sum(map(len, leaves._interned))
+    assert kept <= ROOM
+    assert leaves.members(range(size)) == first
 
 
 def test_lazy_parameters_have_no_shape_until_they_do():

@@ -93,6 +93,41 @@ def test_an_evaluations_backward_in_a_training_step():
     assert brief(story.finding()) == ("GA302", "error", ("a",), "val_loss.backward()")
 
 
+def test_an_evaluations_backward_does_not_hide_that_nothing_is_ever_cleared():
+    story = one()
+    for number in range(8):
+        story.backward("a")
+        story.step()
+        if number == 3:
+            story.backward("a", line="val_loss.backward()", evaluating=True)
+    assert brief(story.finding()) == ("GA201", "error", ("a",), "loss.backward()")
+
+
+def test_an_evaluation_explains_the_parameters_that_are_cleared_and_no_others():
+    story = one("b")
+    for number in range(8):
+        story.zero("a")
+        if number == 3:
+            story.backward("a", "b", line="val_loss.backward()", evaluating=True)
+        story.backward("a", "b")
+        story.step()
+    assert [brief(finding) for finding in story.findings()] == [
+        ("GA202", "error", ("b",), "optimizer.zero_grad()"),
+        ("GA302", "error", ("a",), "val_loss.backward()"),
+    ]
+
+
+def test_a_monitor_does_not_hide_that_nothing_is_ever_cleared():
+    story = one()
+    for number in range(9):
+        if number in (3, 6):
+            story.backward("a", line="monitor.backward()")
+            story.read("a")
+        story.backward("a")
+        story.step()
+    assert brief(story.finding()) == ("GA201", "error", ("a",), "loss.backward()")
+
+
 def test_training_in_eval_mode_is_fine():
     story = one()
     for _ in range(4):

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from gradaudit.model import events as ev
+from gradaudit.rules.case import Case
+from gradaudit.rules.judge import judge
 
 from .story import Story, at, brief
 
@@ -34,6 +38,17 @@ def test_what_escaped_registration_is_an_error_at_the_line_where_it_did():
         "optimizer = SGD()",
         "loss.backward()",
     ]
+
+
+@pytest.mark.parametrize("blind", [None, "the dataflow failed"])
+def test_what_may_have_been_updated_unseen_is_not_said_to_lack_an_optimizer(blind):
+    story = Story("net", "criterion")
+    story.born("w", kind="tensor")
+    story.optimizer("optimizer", "net")
+    story.train("net", "criterion", "w")
+    findings = judge(Case(replace(story.recording(), blind=blind)))
+    (accused,) = [finding.parameters for finding in findings if finding.rule == "GA401"]
+    assert accused == (("criterion",) if blind else ("criterion", "w"))
 
 
 def test_a_parameter_that_is_updated_by_hand_is_fine():

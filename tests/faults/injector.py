@@ -231,7 +231,7 @@ def audited(script: str) -> dict[str, Any]:
     sys.__stderr__ = err
     sys.modules["__main__"].__file__ = script
     with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-        watch = Watch(Limits(), lambda error: broken.append(repr(error)))
+        watch = Watch(Limits(), lambda error: broken.append(repr(error)), lambda _: None)
         watch._begin()
         ended = plain(script)
         if watch.recorder is not None:

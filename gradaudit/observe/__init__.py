@@ -9,6 +9,6 @@
 ``exports``     what Python is handed, in case it hands it back; ``unseen`` what no mode sees
 ``sampling``    how large gradients are, now and then; ``causes`` which operation spoilt them
 ``engine``, ``optimizers``, ``modules``, ``amp``   where torch is listened to
-``compiled``    what runs in and between compiled regions, where nobody listens
+``compiled``, ``tracing``, ``fused``   where torch is left alone
 ``names``, ``book``, ``sites``, ``source``, ``reads``   how users call things, and where they stand
 """

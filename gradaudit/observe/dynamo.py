@@ -42,7 +42,7 @@ def _skip_with_callees() -> Callable[[CodeType], None]:
     from torch._C._dynamo import eval_frame
 
     if not hasattr(eval_frame, "set_code_exec_strategy"):
-        return eval_frame.skip_code  # type: ignore[attr-defined, no-any-return]  # torch 2.4
+        return eval_frame.skip_code  # type: ignore[attr-defined, no-any-return]  # 2.4
     skip = eval_frame._FrameAction.SKIP
     strategy = eval_frame._FrameExecStrategy(skip, skip)
     return lambda code: eval_frame.set_code_exec_strategy(code, strategy)

@@ -27,6 +27,7 @@ from gradaudit.observe.operations import Operation
 from gradaudit.observe.patches import Patches
 from gradaudit.observe.sites import RawSite, SiteBook
 from gradaudit.observe.tracer import LoopTracer
+from gradaudit.observe.tracing import let_tracers_be
 from gradaudit.observe.unseen import watch_unseen
 from gradaudit.observe.watch import Watch
 
@@ -89,6 +90,7 @@ class Probe:
     def _patch(self) -> None:
         watch_unseen(self._patches, self)
         let_fused_paths_be(self._patches, self)
+        let_tracers_be(self._patches, self.pause, self.go_on)
 
     def arm(self, frame: FrameType, *, outermost: bool = False) -> None:
         """Training begins, or goes on: count the passes of loops from now on.

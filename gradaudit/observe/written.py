@@ -7,6 +7,7 @@ import os
 from types import FrameType
 
 import torch
+from torch._subclasses import FakeTensor
 
 from gradaudit.observe.flow import Node, gradients_behind
 from gradaudit.observe.operations import Operation
@@ -68,7 +69,7 @@ def clips(operation: Operation, others: list[Node], frame: FrameType) -> bool:
 
 
 def is_zero(tensor: torch.Tensor) -> bool:
-    """Whether every element is zero; sparse and meta tensors are never said to be."""
-    if tensor.layout is not torch.strided or tensor.is_meta:
+    """Whether every element is zero; sparse, meta and fake tensors are never said to be."""
+    if tensor.layout is not torch.strided or tensor.is_meta or isinstance(tensor, FakeTensor):
         return False
     return not bool(tensor.count_nonzero())

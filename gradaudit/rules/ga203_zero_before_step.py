@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from gradaudit.ledger.tally import SiteTally
 from gradaudit.rules.case import Case
 from gradaudit.rules.rule import CLEARING, MANY, Link, Rule, Verdict
-from gradaudit.rules.words import does, several
+from gradaudit.rules.words import several
 
 DOCUMENTATION = """
 ## What it finds
@@ -49,7 +49,7 @@ def check(case: Case) -> Iterator[Verdict]:
         life = case.life(first)
         count = len(leaves)
         yield Verdict(
-            f"the gradient of {several(count, 'parameter')} {does(count, 'is', 'are')} cleared "
+            f"the gradient of {several(count, 'parameter')} is cleared "
             f"between backward and step: {several(tally.count, 'step')} applied nothing",
             "Move the clearing before the backward, or behind the step.",
             site,

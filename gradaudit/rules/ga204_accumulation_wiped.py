@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from gradaudit.rules.case import Case
 from gradaudit.rules.rule import CLEARING, MANY, Link, Rule, Verdict
-from gradaudit.rules.words import does, several
+from gradaudit.rules.words import several
 
 DOCUMENTATION = """
 ## What it finds
@@ -50,7 +50,7 @@ def check(case: Case) -> Iterator[Verdict]:
         life = case.life(min(leaves))
         count = len(leaves)
         yield Verdict(
-            f"the gradient of {several(count, 'parameter')} {does(count, 'is', 'are')} cleared "
+            f"the gradient of {several(count, 'parameter')} is cleared "
             f"inside the window that it belongs to: {several(life.lost.count, 'backward')} "
             f"computed for nothing, {several(life.applied.count, 'update')} without them",
             "Clear once per step, outside of the window: right behind the step, or before the "

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from gradaudit.rules.case import Case
 from gradaudit.rules.rule import ACCUMULATION, Link, Rule, Verdict
-from gradaudit.rules.words import does, several
+from gradaudit.rules.words import several
 
 DOCUMENTATION = """
 ## What it finds
@@ -61,7 +61,7 @@ def check(case: Case) -> Iterator[Verdict]:
         life = case.life(min(leaves))
         count = len(leaves)
         yield Verdict(
-            f"the gradient of {several(count, 'parameter')} {does(count, 'is', 'are')} added to "
+            f"the gradient of {several(count, 'parameter')} is added to "
             f"without end: {several(life.held, 'contribution')}, none applied, none cleared",
             "Freeze what is not to be trained with requires_grad_(False); what is, give to an "
             "optimizer and clear.",

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from gradaudit.rules.case import Case
 from gradaudit.rules.rule import MANY, OPTIMIZER, Link, Rule, Verdict
-from gradaudit.rules.words import does, several
+from gradaudit.rules.words import several
 
 DOCUMENTATION = """
 ## What it finds
@@ -46,7 +46,7 @@ def check(case: Case) -> Iterator[Verdict]:
         life = case.life(min(leaves))
         count = len(leaves)
         yield Verdict(
-            f"the gradient of {several(count, 'parameter')} {does(count, 'is', 'are')} clipped "
+            f"the gradient of {several(count, 'parameter')} is clipped "
             "after the step has applied it",
             "Clip between the backward and the step.",
             site,

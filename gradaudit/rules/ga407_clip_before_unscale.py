@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from gradaudit.rules.case import Case
 from gradaudit.rules.rule import OPTIMIZER, SEVERAL, Link, Rule, Verdict
-from gradaudit.rules.words import does, several
+from gradaudit.rules.words import several
 
 DOCUMENTATION = """
 ## What it finds
@@ -44,7 +44,7 @@ def check(case: Case) -> Iterator[Verdict]:
         count = len(leaves)
         unscaled = next((each for kind, each in case.ledger.counts if kind == "unscale"), None)
         yield Verdict(
-            f"the gradient of {several(count, 'parameter')} {does(count, 'is', 'are')} clipped "
+            f"the gradient of {several(count, 'parameter')} is clipped "
             "while still scaled by the GradScaler",
             "Call scaler.unscale_(optimizer) before the clip.",
             site,

@@ -66,12 +66,24 @@ FAULTY: tuple[Faulty, ...] = (
         layers("model.0", "model.2"),
     ),
     Faulty(
+        "accelerate/fail_window_wiped.py",
+        "GA204",
+        "optimizer.zero_grad()",
+        layers("model.0", "model.2"),
+    ),
+    Faulty(
         "ignite/fail_detached.py",
         "GA102",
         "return self.head(features.data)",
         layers("model.encoder"),
     ),
     Faulty("ignite/fail_not_cleared.py", "GA201", "loss.backward()", layers("model.0", "model.2")),
+    Faulty(
+        "lightning/fail_cleared_too_early.py",
+        "GA203",
+        "g_opt.zero_grad()",
+        layers("model.generator"),
+    ),
     Faulty(
         "lightning/fail_detached.py",
         "GA102",
@@ -122,6 +134,16 @@ FAULTY: tuple[Faulty, ...] = (
         "optimizer = torch.optim.AdamW(model.parameters(), 0.01)",
         frozenset(
             f"model.base_model.model.encoder.lora_{part}.default.weight" for part in ("A", "B")
+        ),
+    ),
+    Faulty(
+        "peft/fail_reentrant_checkpoint.py",
+        "GA102",
+        "loss = model(input_ids=tokens, labels=tokens).loss",
+        frozenset(
+            f"base.transformer.h.{layer}.attn.c_attn.lora_{part}.default.weight"
+            for layer in (0, 1)
+            for part in ("A", "B")
         ),
     ),
     Faulty(

@@ -21,6 +21,9 @@ _INDEX = re.compile(r"(?<=\.)\d+(?=\.)|(?<=\[)\d+(?=\])")
 #: How many steps in a row must find nothing for a gradient to be gone for good.
 FOR_GOOD = 5
 
+#: How many iterations at the end of a run count as its end.
+_LATELY = 2
+
 
 def created_stack(evidence: Evidence) -> tuple[Site, ...]:
     """The calls of the user's in which a leaf was made, the innermost first."""
@@ -159,6 +162,20 @@ class Case:
         """
         return self.recording.blind is not None and (
             self.evidence(leaf).kind == "tensor" or None in self.life(leaf).cleared.sites
+        )
+
+    def made_for_a_while(self, leaf: int) -> bool:
+        """Whether a leaf was a tensor that the script has dropped long before its end.
+
+        The perturbation of an attack, say, which is made anew every time: what became of it is
+        seen only while the probe is on.
+        """
+        last = self.life(leaf).deposited.last
+        return (
+            self.evidence(leaf).kind == "tensor"
+            and not self.facts(leaf).alive
+            and not self.owned(leaf)
+            and last < self.ledger.iterations - _LATELY
         )
 
     # -- copies and replacements ---------------------------------------------------------------

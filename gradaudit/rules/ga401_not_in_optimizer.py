@@ -91,6 +91,7 @@ def _outside(case: Case) -> list[int]:
         and not case.facts(leaf).derived
         and not case.owned(leaf)
         and not case.perhaps_updated_unseen(leaf)
+        and not case.made_for_a_while(leaf)
         and _should_be_trained(case, leaf)
     ]
 

@@ -9,7 +9,7 @@
 ``exports``     what Python is handed, in case it hands it back; ``unseen`` what no mode sees
 ``sampling``    how large gradients are, now and then; ``causes`` which operation spoilt them
 ``engine``, ``optimizers``, ``modules``, ``amp``   where torch is listened to
-``forks``, ``compiled``, ``tracing``, ``fused``   where torch is left alone
+``forks``, ``groups``, ``compiled``, ``tracing``, ``fused``   where torch is left alone
 ``dynamo``      what runs in and between compiled regions, where nobody listens
 ``names``, ``book``, ``reads``   how users call things
 ``sites``, ``source``, ``cells``   and where those stand

@@ -29,7 +29,8 @@ _undispatched = torch._C.DisableTorchFunction
 class UnderWay:
     """A backward that is running, and while the probe is on, the tensors it began from.
 
-    ``meant`` is what its roots were made from; ``hooked`` are the hooks on its graph.
+    ``meant`` is what its roots were made from; ``hooked`` are the hooks on its graph; ``paused``
+    is whether the function mode is off while it runs.
     """
 
     beginning: Beginning
@@ -37,6 +38,7 @@ class UnderWay:
     graph: Below | None = None
     roots: Sequence[torch.Tensor] = ()
     hooked: Backward | None = None
+    paused: bool = False
 
 
 class Backwards:

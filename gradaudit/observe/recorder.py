@@ -30,6 +30,7 @@ from gradaudit.observe.compiled import compiled_already
 from gradaudit.observe.dynamo import leave_our_code_alone
 from gradaudit.observe.engine import watch_engine
 from gradaudit.observe.forks import stay_out_of_children
+from gradaudit.observe.groups import let_threads_go
 from gradaudit.observe.modules import replaced, watch_registrations
 from gradaudit.observe.optimizers import Optimizers, Steps, watch_optimizers
 from gradaudit.observe.patches import Patches
@@ -156,6 +157,7 @@ class Recorder:
         self._steps = watch_optimizers(self._patches, self)
         self._hooks += [self._steps, *watch_registrations(self._registered, self._nested)]
         self._hooks.append(self._replicas.watch())
+        let_threads_go(self._patches, lambda: not self._probe.over)
         self._patches.replace(torch, "compile", self._compile(torch.compile))
         stay_out_of_children(self)
         self._probe.begin()
@@ -370,6 +372,12 @@ class Recorder:
             with self._inside("the values of gradients"), _undispatched():
                 self._probe.tracer.pause()
                 self._backwards.hook(under_way)
+                if self._sampler.pace.in_common:
+                    # The work of an all-reduce keeps the function modes of now, and its thread
+                    # needs the GIL to let go of them: while a process group is being destroyed
+                    # nobody gives it that (gloo, torch 2.13).
+                    under_way.paused = True
+                    self._probe.pause()
         self._under_way = under_way
         return self._backward_leaves
 
@@ -393,6 +401,9 @@ class Recorder:
         under_way, self._under_way = self._under_way, None
         if under_way is None:
             return
+        if under_way.paused:
+            with self._inside("the dataflow"):
+                self._probe.go_on()
         if under_way.hooked is not None:
             with self._inside("the values of gradients"):
                 self.seconds += self._backwards.unhook(under_way)

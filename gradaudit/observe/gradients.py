@@ -227,7 +227,7 @@ def _state(reference: weakref.ref[torch.Tensor]) -> tuple[int, int]:
 
 def _mark(was: int, now: int, before: int, version: int) -> Mark:
     """What became of one leaf; 0 when nothing did."""
-    if was == now:
+    if was == now and version >= before:
         return version - before
     if was == _NONE:
         return "filled"

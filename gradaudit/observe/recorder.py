@@ -632,8 +632,7 @@ class Recorder:
     def _leave_alone_once(self) -> None:
         if not self._compiling:
             self._compiling = True
-            with self._inside("torch.compile"):
-                leave_our_code_alone()
+            leave_our_code_alone()
 
     def _compile(self, original: Callable[..., Any]) -> Callable[..., Any]:
         """Under a function mode torch.compile captures other graphs (torch 2.13): stand aside."""
@@ -647,7 +646,8 @@ class Recorder:
                     )
             compiled = original(*args, **kwargs)
             if not recorder._off:
-                recorder._leave_alone_once()
+                with recorder._inside("torch.compile"):
+                    recorder._leave_alone_once()
             return compiled
 
         compile.__dict__.update(vars(original))

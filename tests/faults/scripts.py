@@ -316,17 +316,4 @@ ENDINGS = {
         model[0].weight.register_hook(refuse)
         train(model, optimizer)
     """,
-    "a daemon thread that trains on while the script ends": """
-        print("begins", flush=True)
-        def work():
-            own, opt = make()
-            for _ in range(10**9):
-                opt.zero_grad()
-                own(torch.randn(5, 3)).sum().backward()
-                opt.step()
-        threading.Thread(target=work, daemon=True).start()
-        import time
-        time.sleep(0.3)
-        print("ends")
-    """,
 }

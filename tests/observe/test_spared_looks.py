@@ -57,11 +57,12 @@ def test_a_backward_is_told_without_a_look_before_it():
 
 def test_what_is_done_by_hand_for_the_first_time_shows_behind_the_backward():
     loop = Loop()
-    loop.w.grad = None
+    old, loop.w.grad = loop.w.grad, None  # held, so that its address is not used again
     assert loop.backward() == ["Cleared", "Backward"]
     (cleared, _) = loop.told
     assert isinstance(cleared, ev.Cleared)
     assert cleared.site is None
+    assert old is not loop.w.grad
     loop.w.grad.zero_()
     assert loop.backward() == ["Rescaled", "Backward"]
     assert loop.backward() == ["Backward"]

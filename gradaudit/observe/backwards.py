@@ -14,15 +14,13 @@ from gradaudit.observe.book import Book
 from gradaudit.observe.causes import Backward
 from gradaudit.observe.flow import Ancestry
 from gradaudit.observe.graph import Below, below
-from gradaudit.observe.leaves import connected
+from gradaudit.observe.leaves import connected, undispatched
 from gradaudit.observe.magnitude import undisturbed
 from gradaudit.observe.optimizers import Optimizers
 from gradaudit.observe.probe import Probe
 from gradaudit.observe.roots import Roots
 from gradaudit.observe.sites import SiteBook
 from gradaudit.observe.watch import Beginning, Watch
-
-_undispatched = torch._C.DisableTorchFunction
 
 
 @dataclass(slots=True, eq=False)
@@ -66,7 +64,7 @@ class Backwards:
             return self._as_always(site, scaled, closure)
         tensors = [root for root in roots if isinstance(root, torch.Tensor)]
         root = meant = graph = None
-        with _undispatched():
+        with undispatched():
             if watch.probing:
                 graph = self._prepare(tensors, frame)
                 meant = self._probe.backward_begins(tensors)
@@ -106,7 +104,7 @@ class Backwards:
         """It has run."""
         beginning = under_way.beginning
         if failed:
-            with _undispatched():
+            with undispatched():
                 beginning = beginning._replace(hopeless=_hopeless(roots))
         deposited = self._watch.backward_ends(beginning, failed=failed)
         if under_way.meant is not None:

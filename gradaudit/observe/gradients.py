@@ -17,7 +17,7 @@ from typing import Literal
 import torch
 
 from gradaudit.model.events import Members
-from gradaudit.observe.leaves import Leaf, strong
+from gradaudit.observe.leaves import Leaf, strong, undispatched
 
 #: What a change of ``.grad`` looks like, whoever made it: from None to a tensor, from a tensor to
 #: None, from one tensor to another, or so many changes in place.
@@ -29,8 +29,6 @@ ABSENT = (id(None), -1)
 #: How many patterns are remembered; a steady run has a handful.
 PATTERNS = 64
 
-#: Around our own calls into torch: no mode and no subclass is to hear of them.
-_undispatched = torch._C.DisableTorchFunction
 
 _NONE, _NO_VERSION = ABSENT
 _grad = attrgetter("grad")
@@ -125,7 +123,7 @@ class Gradients:
                     _fix_weakref(tensor)
             self._drop_dead()
             return self.look()
-        with _undispatched():
+        with undispatched():
             gradients = list(map(_grad, tensors))
             identities = list(map(id, gradients))
             if identities == self._all_none:

@@ -11,6 +11,9 @@ import torch
 from gradaudit.model.events import LeafKind, LeafSeen, Members, Replaced
 from gradaudit.model.sites import Site
 
+#: Around our own calls into torch: no mode and no subclass is to hear of them.
+undispatched = torch._C.DisableTorchFunction
+
 #: How many things that are made of sets of leaves are remembered, of each kind.
 INTERNED = 4096
 

@@ -31,6 +31,7 @@ from gradaudit.observe.dynamo import leave_our_code_alone
 from gradaudit.observe.engine import watch_engine
 from gradaudit.observe.forks import stay_out_of_children
 from gradaudit.observe.groups import let_threads_go
+from gradaudit.observe.leaves import undispatched
 from gradaudit.observe.modules import replaced, watch_registrations
 from gradaudit.observe.optimizers import Optimizers, Steps, watch_optimizers
 from gradaudit.observe.patches import Patches
@@ -40,9 +41,6 @@ from gradaudit.observe.sampling import Pace, Sampler
 from gradaudit.observe.sites import SiteBook, UserCode
 from gradaudit.observe.source import SourceBook
 from gradaudit.observe.watch import Watch
-
-#: Around our own calls into torch: no mode and no subclass is to hear of them.
-_undispatched = torch._C.DisableTorchFunction
 
 #: Modules that Python imports only to start a process.
 _PROCESSES = frozenset({"multiprocessing.popen_fork", "multiprocessing.popen_spawn_posix"})
@@ -212,7 +210,7 @@ class Recorder:
                 "of those that multiprocessing starts none was seen to train, and others, its "
                 "pools among them, are not followed",
             )
-        with _undispatched():
+        with undispatched():
             self._optimizers.refresh_all()
             self._watch.point(("end",))
             self._probe.tell_entered()
@@ -369,7 +367,7 @@ class Recorder:
         if self._unchecked <= 0:
             self._checking = True
         if under_way.graph is not None:
-            with self._inside("the values of gradients"), _undispatched():
+            with self._inside("the values of gradients"), undispatched():
                 self._probe.tracer.pause()
                 self._backwards.hook(under_way)
                 if self._sampler.pace.in_common:
@@ -391,7 +389,7 @@ class Recorder:
 
     def _differentiates(self, roots: Sequence[Any], site: Site) -> None:
         if self._watch.probing:
-            with _undispatched():
+            with undispatched():
                 self._probe.backward_begins(
                     root for root in roots if isinstance(root, torch.Tensor)
                 )
@@ -416,7 +414,7 @@ class Recorder:
             self.seconds += perf_counter() - began
         if under_way.graph is not None:
             if not failed:
-                with self._inside("the values of gradients"), _undispatched():
+                with self._inside("the values of gradients"), undispatched():
                     self._backwards.tell_causes(under_way)
             with self._inside("passes of loops"):
                 self._probe.tracer.go_on()
@@ -483,7 +481,7 @@ class Recorder:
 
     def _tell_samples(self) -> None:
         if self._sampler.waiting:
-            with self._inside("the values of gradients"), _undispatched():
+            with self._inside("the values of gradients"), undispatched():
                 self._probe.tracer.pause()
                 self._sampler.tell()
                 self._at_rest()
@@ -516,7 +514,7 @@ class Recorder:
 
     def _take_sample(self, members: Members, iteration: int) -> None:
         self._probe.tracer.pause()
-        with _undispatched():
+        with undispatched():
             self._sampler.take(members, iteration)
             self._replicas.weigh(members, iteration)
         self._probe.tracer.go_on()
@@ -524,7 +522,7 @@ class Recorder:
     def _prepare_step(self, frame: FrameType) -> None:
         self._probe.arm(frame)
         if self._watch.probing:
-            with _undispatched():
+            with undispatched():
                 self._book.look(frame)
                 self._probe.tell_entered()
                 self._probe.tell_losses_left()
@@ -585,7 +583,7 @@ class Recorder:
 
     def unscaled(self, optimizer: Optimizer, frame: FrameType) -> None:
         """See :class:`gradaudit.observe.amp.ScalingListener`."""
-        with self._inside("the unscaling of gradients"), _undispatched():
+        with self._inside("the unscaling of gradients"), undispatched():
             site = self._sites.here(frame) if self._mine() else None
             if site is not None:
                 known = self._optimizers.find(optimizer)
@@ -599,7 +597,7 @@ class Recorder:
     ) -> None:
         if self._off:
             return
-        with self._inside("the registration of a parameter"), _undispatched():
+        with self._inside("the registration of a parameter"), undispatched():
             self._watch.registered()
             leaves = self._watch.leaves
             site = self._sites.here(frame)
@@ -618,7 +616,7 @@ class Recorder:
     ) -> None:
         if self._off:
             return
-        with self._inside("the registration of a module"), _undispatched():
+        with self._inside("the registration of a module"), undispatched():
             self._watch.registered()
             leaves = self._watch.leaves
             for old, new in replaced(module, name, child):
@@ -626,7 +624,7 @@ class Recorder:
                 leaves.replace(leaves.learn(old), heir, self._sites.here(frame))
 
     def _frame_returns(self, frame: FrameType) -> None:
-        with self._inside("a name"), _undispatched():
+        with self._inside("a name"), undispatched():
             self._book.frame_returns(frame)
 
     def _leave_alone_once(self) -> None:

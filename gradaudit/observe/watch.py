@@ -16,11 +16,9 @@ from gradaudit.model.events import Event, Members
 from gradaudit.model.sites import Site
 from gradaudit.observe.by_hand import Deeds, Habit, unexplained
 from gradaudit.observe.gradients import Changes, Gradients, Mark
-from gradaudit.observe.leaves import INTERNED, Leaf, Leaves, is_leaf
+from gradaudit.observe.leaves import INTERNED, Leaf, Leaves, is_leaf, undispatched
 from gradaudit.observe.reads import Reads, reason_for_none
 from gradaudit.observe.sites import SiteBook
-
-_undispatched = torch._C.DisableTorchFunction
 
 #: What happens and where: of a backward, a step, a clearing, the end.
 Key: TypeAlias = "tuple[Hashable, ...]"
@@ -185,7 +183,7 @@ class Watch:
         known = None if self.probing else self._parameters.get(id(module))
         if known is not None and known[0]() is module:
             return known[1]
-        with _undispatched():
+        with undispatched():
             members = self.leaves.members(map(self.follow, torch.nn.Module.parameters(module)))
         if len(self._parameters) >= INTERNED:
             self._parameters.clear()

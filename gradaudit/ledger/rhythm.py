@@ -33,27 +33,27 @@ class Rhythm:
 
     def __init__(self) -> None:
         self.counted = 0
+        #: what is expected next
+        self.next: Event | None = None
         self._round: tuple[Event, ...] = ()
         self._at = 0
         self._before: list[Event] = []
         self._current: list[Event] = []
 
-    def expects(self, event: Event) -> bool:
-        """Whether an event is the one that was expected; if so, it is counted."""
-        if not self._round or event is not self._round[self._at]:
-            return False
-        self._at += 1
-        if self._at == len(self._round):
-            self._at = 0
+    def went_on(self) -> None:
+        """The event that was expected has come: it is counted."""
+        at = self._at + 1
+        if at == len(self._round):
+            at = 0
             self.counted += 1
-        return True
+        self._at, self.next = at, self._round[at]
 
     def missed(self) -> Missed | None:
         """All that was counted, to be folded now; nothing is expected any more."""
         if not self._round:
             return None
         missed = Missed(self._round, self.counted, self._round[: self._at])
-        self._round, self._at, self.counted = (), 0, 0
+        self._round, self._at, self.counted, self.next = (), 0, 0, None
         self._before, self._current = [], []
         return missed
 
@@ -65,6 +65,7 @@ class Rhythm:
             return
         if _same(self._before, self._current) and event is self._current[0]:
             self._round = (*self._current[1:], event)
+            self._at, self.next = 0, self._round[0]
         self._before, self._current = self._current, [event]
 
 

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 
 from gradaudit.model.sites import Site
+from gradaudit.observe.beginnings import Beginning
 from gradaudit.observe.book import Book
 from gradaudit.observe.causes import Backward
 from gradaudit.observe.flow import Ancestry
@@ -20,7 +21,7 @@ from gradaudit.observe.optimizers import Optimizers
 from gradaudit.observe.probe import Probe
 from gradaudit.observe.roots import Roots
 from gradaudit.observe.sites import SiteBook
-from gradaudit.observe.watch import Beginning, Watch
+from gradaudit.observe.watch import Watch
 
 
 @dataclass(slots=True, eq=False)
@@ -60,8 +61,9 @@ class Backwards:
         watch = self._watch
         scaled, again = self.roots.meet(roots, site)
         if not watch.probing and again is None and torch.is_grad_enabled():
-            watch.backward_begins()
-            return self._as_always(site, scaled, closure)
+            usual = self._as_always(site, scaled, closure)
+            watch.backward_begins(usual.beginning)
+            return usual
         tensors = [root for root in roots if isinstance(root, torch.Tensor)]
         root = meant = graph = None
         with undispatched():
@@ -71,7 +73,7 @@ class Backwards:
                 root = self._sites.root_text(frame)
             hopeless = _hopeless(tensors)
             made = watch.origin(tensors[0])[0] if hopeless and tensors else None
-        watch.backward_begins()
+        watch.backward_begins(None)
         grad_mode_off = None if torch.is_grad_enabled() else self._probe.switch(frame)
         return UnderWay(
             Beginning(site, root, grad_mode_off, hopeless, made, scaled, again, closure),

@@ -42,12 +42,14 @@ class Changes:
     """The leaves whose ``.grad`` is not what it was at the last look; equal patterns are one.
 
     ``left`` are those that have a gradient now.  ``odd`` is whether one backward alone cannot
-    have made them, unless it is of a special kind.
+    have made them, unless it is of a special kind.  ``added`` is how often all of these were
+    changed in place, and nothing else was done; else 0.
     """
 
     marks: dict[int, Mark]
     left: Members
     odd: bool = False
+    added: int = 0
 
     def __bool__(self) -> bool:
         return bool(self.marks)
@@ -98,6 +100,9 @@ class Gradients:
         """Patterns are of all tracked leaves, in order: forget them when others are tracked."""
         self._changes: dict[Hashable, Changes] = {}
         self._holding: dict[Hashable, Members] = {}
+        #: a set known to have all leaves in it, and the last question to ``holding``
+        self._covering: Members | None = None
+        self._held: tuple[list[int] | None, Members, Members] = (None, _NOBODY, _NOBODY)
         self._all_none = [_NONE] * len(self._numbers)
         self._no_versions = [_NO_VERSION] * len(self._numbers)
         if self._identities == self._all_none:
@@ -163,7 +168,14 @@ class Gradients:
         )
         marks = {number: mark for number, mark in pairs if mark}
         left = self._members(number for number, mark in marks.items() if mark != "emptied")
-        return Changes(marks, left, odd=not {"filled", 1}.issuperset(marks.values()))
+        kinds = set(marks.values())
+        (added,) = kinds if len(kinds) == 1 else (0,)
+        return Changes(
+            marks,
+            left,
+            odd=not kinds <= {"filled", 1},
+            added=added if isinstance(added, int) else 0,
+        )
 
     def _drop_dead(self) -> None:
         kept = [
@@ -184,7 +196,8 @@ class Gradients:
         """A clearing to None was just seen: spare the look."""
         if len(self._all_none) != len(self._numbers):
             self._learn_patterns()
-        if len(numbers) >= len(self._numbers) and numbers.issuperset(self._numbers):
+        if numbers is self._covering or numbers.issuperset(self._numbers):
+            self._covering = numbers
             self._identities, self._versions = self._all_none, self._no_versions
             return
         identities, versions = self._identities.copy(), self._versions.copy()
@@ -199,6 +212,9 @@ class Gradients:
             return _NOBODY
         if len(self._all_none) != len(self._numbers):
             self._learn_patterns()
+        state, asked, answer = self._held
+        if state is identities and asked is numbers:
+            return answer
         full = _NONE not in identities
         key = (numbers, full or tuple(map(ne, identities, repeat(_NONE))))
         known = self._holding.get(key)
@@ -210,6 +226,7 @@ class Gradients:
                 for index in self._indices(numbers)
                 if identities[index] != _NONE
             )
+        self._held = (identities, numbers, known)
         return known
 
     def _indices(self, numbers: Members) -> list[int]:

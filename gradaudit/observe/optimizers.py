@@ -36,8 +36,19 @@ class Known:
     reference: weakref.ref[Optimizer]
     site: Site | None
     members: Members = field(default_factory=frozenset)
+    #: identity and length of the list of each of its groups
     shape: list[tuple[int, int]] | None = None
     horizon: int = 0
+
+    def has(self, groups: list[dict[str, Any]]) -> bool:
+        """Whether these are its param groups still, by their lists."""
+        if self.shape is None or len(groups) != len(self.shape):
+            return False
+        for group, shape in zip(groups, self.shape, strict=True):
+            params = group["params"]
+            if (id(params), len(params)) != shape:
+                return False
+        return True
 
 
 class Optimizers:
@@ -69,10 +80,11 @@ class Optimizers:
     def find(self, optimizer: Optimizer) -> Known:
         """The optimizer with its members as they are now."""
         known = self._by_id.get(id(optimizer))
-        if known is not None and known.reference() is optimizer:
+        if known is None or known.reference() is not optimizer:
+            return self._met(optimizer)
+        if self._watch.probing or not known.has(optimizer.param_groups):
             self._refresh(known, optimizer)
-            return known
-        return self._met(optimizer)
+        return known
 
     def _met(self, optimizer: Optimizer) -> Known:
         """An optimizer that was built before anybody looked."""
@@ -107,10 +119,7 @@ class Optimizers:
         groups = getattr(optimizer, "param_groups", None)
         if not isinstance(groups, list):
             return  # its constructor has not come so far
-        shape = [(id(group["params"]), len(group["params"])) for group in groups]
-        if shape == known.shape and not self._watch.probing:
-            return
-        known.shape = shape
+        known.shape = [(id(group["params"]), len(group["params"])) for group in groups]
         with torch._C.DisableTorchFunction():
             parts = tuple(
                 self._watch.leaves.members(

@@ -179,6 +179,7 @@ class Recorder:
 
         The ledger is the recorder's own, and goes on.
         """
+        self._watch.settle()
         self.ledger.catch_up()
         return self._book.recording(
             probe=self._probe,

@@ -160,7 +160,10 @@ class SiteBook:
         nearest = frame
         while nearest is not None:  # as in user_frame, without the calls
             code = nearest.f_code
-            if seen.get(code.co_filename, True) and self.user.owns(code):
+            owned = seen.get(code.co_filename)
+            if owned is None:
+                owned = self.user.owns(code)
+            if owned and code.co_name != TRAMPOLINE:
                 break
             nearest = nearest.f_back
         if nearest is None or frame is None:

@@ -6,7 +6,7 @@ import weakref
 from collections.abc import Callable, Hashable, Iterable
 from itertools import islice
 from types import FrameType
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, TypeAlias
 
 import torch
 
@@ -14,6 +14,8 @@ from gradaudit.ledger.ledger import NOBODY, Ledger
 from gradaudit.model import events as ev
 from gradaudit.model.events import Event, Members
 from gradaudit.model.sites import Site
+from gradaudit.observe.accumulation import Accumulation
+from gradaudit.observe.beginnings import Beginning
 from gradaudit.observe.by_hand import Deeds, Habit, unexplained
 from gradaudit.observe.gradients import Changes, Gradients, Mark
 from gradaudit.observe.leaves import INTERNED, Leaf, Leaves, is_leaf, undispatched
@@ -28,35 +30,6 @@ Stretch: TypeAlias = "tuple[Key, Key]"
 
 #: How many modules are asked whether they are in eval mode.
 _ASKED = 4
-
-
-class Beginning(NamedTuple):  # one is made for every backward
-    """What is known of a backward before it runs; see :class:`gradaudit.model.events.Backward`."""
-
-    site: Site
-    root: str | None
-    grad_mode_off: Site | None
-    hopeless: bool
-    made: Site | None
-    scaled: bool
-    again: Site | None
-    closure: bool
-
-    def event(self, deposited: Members, *, failed: bool, evaluating: bool) -> ev.Backward:
-        """What the ledger is told when it has run."""
-        return ev.Backward(
-            self.site,
-            self.root,
-            deposited,
-            failed,
-            self.grad_mode_off,
-            self.hopeless,
-            self.made,
-            evaluating,
-            self.scaled,
-            self.again,
-            self.closure,
-        )
 
 
 class Watch:
@@ -94,6 +67,11 @@ class Watch:
         self._deferred: list[Event] | None = None
         self._stepped_inside: set[int] = set()
         self._present: dict[int, Members] = {}
+        self._accumulation = Accumulation(
+            self.gradients, self.leaves.members, self._deposits, ledger.feed
+        )
+        #: whether the backward under way is only counted
+        self._counting = False
         self.leaves.let_go = self._let_go
         #: whether a parameter was found without gradient that had one at the step before
         self.surprised = False
@@ -104,8 +82,15 @@ class Watch:
         """Hand an event to the ledger, or keep it until the backward under way is over."""
         if self._deferred is not None:
             self._deferred.append(event)
-        else:
-            self.ledger.feed(event)
+            return
+        if self._accumulation.waiting:
+            self._accumulation.end()
+        self.ledger.feed(event)
+
+    def settle(self) -> None:
+        """Tell the ledger of whatever was only counted so far."""
+        if self._deferred is None:
+            self._accumulation.end()
 
     def _let_go(self) -> None:
         """Forget what is made of sets of leaves: there have been too many of them."""
@@ -127,6 +112,10 @@ class Watch:
         """Something is about to happen: first tell what was done by hand since the last time."""
         stretch = (self._previous, key)
         self._previous = key
+        if self._counting:
+            self._look_after_all()
+        elif self._accumulation.beginning is not None and (self.probing or key != stretch[0]):
+            self._accumulation.end()
         if self.probing:
             self._probed_stretch(stretch)
             return
@@ -208,31 +197,59 @@ class Watch:
 
     # -- backward --------------------------------------------------------------------------------
 
-    def backward_begins(self) -> None:
-        """An accumulating backward is about to run."""
+    def backward_begins(self, beginning: Beginning | None) -> None:
+        """An accumulating backward is about to run; None if it is unlike all others."""
+        if self._accumulation.beginning is not None:
+            self._counting = self._accumulation.counts(beginning)
+            if not self._counting:
+                self._accumulation.end()
         self._deferred = []
         self._stepped_inside.clear()
 
     def backward_ends(self, beginning: Beginning, *, failed: bool) -> Members:
         """It has run: whatever changed was deposited by it.  Returns the leaves it reached."""
+        if self._counting:
+            self._counting, self._deferred = False, None
+            if failed:
+                self._accumulation.end(failed=True)
+            return NOBODY
         changes = self.gradients.look()
         if changes.odd:
             self._explain_odd(beginning.site, changes)
         deposited = changes.left
         if self._stepped_inside:
             deposited = self.leaves.members(deposited | self._stepped_inside)
-        deferred, self._deferred, self._spared = self._deferred, None, None
-        evaluating = self._evaluating(deposited)
-        self.ledger.feed(
-            self._same(
-                (beginning, deposited, failed, evaluating),
-                lambda: beginning.event(deposited, failed=failed, evaluating=evaluating),
-            )
-        )
+        deferred, self._deferred = self._deferred, None
+        spared, self._spared = self._spared, None
+        before = self.ledger.iteration
+        self._deposits(beginning, deposited, failed=failed)
         if deferred:
             for event in deferred:
                 self.ledger.feed(event)
+        elif (changes.added == 1 or self._accumulation.usual) and not (
+            failed or self._stepped_inside or beginning.site in self._odd
+        ):
+            self._accumulation.looked_at(
+                beginning,
+                changes,
+                follows=spared is not None
+                and spared[0] == spared[1]
+                and before == self.ledger.iteration,
+            )
         return deposited
+
+    def _deposits(self, beginning: Beginning, deposited: Members, *, failed: bool = False) -> None:
+        evaluating = self._evaluating(deposited)
+        key = (beginning, deposited, failed, evaluating)
+        event = self._interned.get(key) or self._same(
+            key, lambda: beginning.event(deposited, failed=failed, evaluating=evaluating)
+        )
+        self.ledger.feed(event)
+
+    def _look_after_all(self) -> None:
+        """Something happens inside a backward that was only to be counted."""
+        self._counting = False
+        self._stepped_inside |= self._accumulation.interrupt()
 
     def _explain_odd(self, site: Site, changes: Changes) -> None:
         """Behind a spared look: tell if something was done by hand before the backward after all.
@@ -259,8 +276,14 @@ class Watch:
             known = (self.leaves[leaf].module for leaf in sorted(deposited))
             owners = tuple(islice((module for module in known if module is not None), _ASKED))
             self._owners[deposited] = owners
-        modules = [module for owner in owners if (module := owner()) is not None]
-        return bool(modules) and not any(module.training for module in modules)
+        evaluating = False
+        for owner in owners:
+            module = owner()
+            if module is not None:
+                if module.training:
+                    return False
+                evaluating = True
+        return evaluating
 
     def unscaled(self, site: Site, members: Members) -> None:
         """A GradScaler has divided the gradients of an optimizer by its scale."""
@@ -282,18 +305,18 @@ class Watch:
         self._present[number] = present
         if self._deferred is not None:
             self._stepped_inside |= present
-        self.tell(
-            self._same(
-                ("step", site, number, present, members, grad_mode_off),
-                lambda: ev.Stepped(
-                    site,
-                    number,
-                    present,
-                    NOBODY if present is members else self.leaves.members(members - present),
-                    grad_mode_off,
-                ),
-            )
+        key = ("step", site, number, present, members, grad_mode_off)
+        event = self._interned.get(key) or self._same(
+            key,
+            lambda: ev.Stepped(
+                site,
+                number,
+                present,
+                NOBODY if present is members else self.leaves.members(members - present),
+                grad_mode_off,
+            ),
         )
+        self.tell(event)
 
     def zero_grad(self, site: Site, targets: Members, held: Members, *, to_none: bool) -> None:
         """``zero_grad`` has run, or is about to set all to None and nobody looks on the way."""

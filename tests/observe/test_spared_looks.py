@@ -9,9 +9,10 @@ from gradaudit.ledger.ledger import Ledger
 from gradaudit.model import events as ev
 from gradaudit.model.events import Event
 from gradaudit.model.sites import Location, Site
+from gradaudit.observe.beginnings import Beginning
 from gradaudit.observe.sites import SiteBook, UserCode
 from gradaudit.observe.source import SourceBook
-from gradaudit.observe.watch import Beginning, Watch
+from gradaudit.observe.watch import Watch
 
 SITE = Site(Location("train.py", 1))
 BEGINNING = Beginning(SITE, "loss", None, False, None, False, None, False)
@@ -34,7 +35,7 @@ class Loop:
         """What was told of it."""
         self.told.clear()
         self.watch.point(("backward", SITE))
-        self.watch.backward_begins()
+        self.watch.backward_begins(None)
         torch.stack([self.w, *others]).square().sum().backward(create_graph=create_graph)
         self.watch.backward_ends(BEGINNING, failed=False)
         return [type(event).__name__ for event in self.told]

@@ -6,18 +6,11 @@ import json
 import textwrap
 
 import pytest
-from fixtures.warm import Warm
 from launch.twins import Twins, write
 
 from .scripts import ENDINGS, GAPS, HEALTHY, MODEL
 
 OPTIONS = ("--quiet", "--fail-on", "never", "--json", "report.json")
-
-
-@pytest.fixture(scope="module")
-def warm(tmp_path_factory):
-    with Warm(tmp_path_factory.mktemp("warm")) as server:
-        yield server
 
 
 @pytest.fixture
@@ -27,7 +20,7 @@ def report(warm, tmp_path):
     def audit(source):
         script = write(tmp_path / "train.py", MODEL + textwrap.dedent(source))
         plain = warm.plain(tmp_path, str(script))
-        audited = warm.audited(tmp_path, "run", *OPTIONS, "train.py")
+        audited = warm.attentive(tmp_path, "run", *OPTIONS, "train.py")
         assert audited.out == plain.out
         assert audited.err == plain.err
         assert audited.code == plain.code

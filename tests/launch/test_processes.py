@@ -8,7 +8,6 @@ import sys
 from typing import Any
 
 import pytest
-from fixtures.warm import Warm
 
 from .twins import Twins, environment, write
 
@@ -35,12 +34,6 @@ SAVE = """
 """
 
 
-@pytest.fixture(scope="module")
-def warm(tmp_path_factory):
-    with Warm(tmp_path_factory.mktemp("warm")) as server:
-        yield server
-
-
 @pytest.fixture
 def audit(warm, tmp_path):
     """Run a script plain and audited, in forks; its report."""
@@ -48,7 +41,7 @@ def audit(warm, tmp_path):
     def run(body: str, head: str = "") -> dict[str, Any]:
         write(tmp_path / "train.py", head + TRAIN + body)
         plain = warm.plain(tmp_path, "train.py")
-        audited = warm.audited(tmp_path, "run", "--quiet", "--json", "report.json", "train.py")
+        audited = warm.attentive(tmp_path, "run", "--quiet", "--json", "report.json", "train.py")
         told = audited.err.replace(f"{tmp_path}/", "")  # which runpy has been given short
         assert (audited.code, audited.out, told) == (plain.code, plain.out, plain.err)
         return json.loads((tmp_path / "report.json").read_bytes())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from launch.twins import run, write
+from launch.twins import write
 
 SCRIPT = """
     import gradaudit
@@ -21,9 +21,9 @@ SCRIPT = """
 """
 
 
-def test_the_run_reports_and_the_block_does_not(tmp_path):
+def test_the_run_reports_and_the_block_does_not(warm, tmp_path):
     write(tmp_path / "train.py", SCRIPT)
-    result = run(tmp_path, "run", "train.py")
+    result = warm.audited(tmp_path, "run", "train.py")
     assert result.out == (
         "everything: `gradaudit run` audits all of this process, and reports on it\n"
     )

@@ -5,14 +5,30 @@ Where the tests run does not count: under GitHub Actions a run would annotate by
 
 from __future__ import annotations
 
+import compileall
 import os
 from collections.abc import Iterator
 
 import pytest
 from fixtures.warm import Warm
+from launch.twins import REPOSITORY
 
 for name in [name for name in os.environ if name.startswith("GITHUB_")]:
     del os.environ[name]
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Compile the package once, where each process that the tests start would do so by itself."""
+    if not hasattr(config, "workerinput"):
+        compileall.compile_dir(REPOSITORY / "gradaudit", quiet=2)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> object:
+    """With ``-n``: neighbours share their fixtures, and whoever is done takes from the others."""
+    from xdist.scheduler import WorkStealingScheduling
+
+    return WorkStealingScheduling(config, log) if config.getvalue("dist") == "load" else None
 
 
 @pytest.fixture(scope="session")

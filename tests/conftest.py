@@ -1,12 +1,14 @@
 """What all folders of tests share.
 
-Where the tests run does not count: under GitHub Actions a run would annotate by itself.
+Where the tests run does not count: under GitHub Actions a run would annotate by itself, and in the
+background of a shell no process would be interrupted by SIGINT.
 """
 
 from __future__ import annotations
 
 import compileall
 import os
+import signal
 from collections.abc import Iterator
 
 import pytest
@@ -18,8 +20,9 @@ for name in [name for name in os.environ if name.startswith("GITHUB_")]:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Compile the package once, where each process that the tests start would do so by itself."""
+    """Do what the workers and all processes that are started inherit or find done."""
     if not hasattr(config, "workerinput"):
+        signal.signal(signal.SIGINT, signal.default_int_handler)
         compileall.compile_dir(REPOSITORY / "gradaudit", quiet=2)
 
 

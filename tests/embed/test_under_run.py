@@ -1,8 +1,8 @@
-"""A block inside a run: the run's report tells of it."""
+"""A block inside a run: the run's report tells of it, though the block comes before torch."""
 
 from __future__ import annotations
 
-from launch.twins import write
+from launch.twins import run, write
 
 SCRIPT = """
     import gradaudit
@@ -21,9 +21,9 @@ SCRIPT = """
 """
 
 
-def test_the_run_reports_and_the_block_does_not(warm, tmp_path):
+def test_the_run_reports_and_the_block_does_not(tmp_path):
     write(tmp_path / "train.py", SCRIPT)
-    result = warm.audited(tmp_path, "run", "train.py")
+    result = run(tmp_path, "run", "train.py")
     assert result.out == (
         "everything: `gradaudit run` audits all of this process, and reports on it\n"
     )

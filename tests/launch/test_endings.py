@@ -110,7 +110,7 @@ def test_killed_while_it_trains(tmp_path):
     ) as process:
         assert process.stdout.readline() == b"ready\n"
         process.terminate()
-        _, err = process.communicate(timeout=60)
+        _, err = process.communicate(timeout=120)
     assert process.returncode == -signal.SIGTERM
     assert b"Traceback" not in err
     report = json.loads((tmp_path / "report.json").read_bytes())

@@ -136,6 +136,7 @@ def test_killed_while_it_reports(audit, name):
     assert result.code == -getattr(signal, name)
     assert "Traceback" not in result.err
     assert report["run"]["outcome"] == "completed"
+    assert "gradaudit: nothing to audit: " in result.err  # the signal waits until it is said
     interrupted = "gradaudit: Interrupted before the report was complete.\n"
     assert result.err.endswith(interrupted) == (name == "SIGINT")
 

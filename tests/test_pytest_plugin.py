@@ -1,4 +1,4 @@
-"""The pytest plugin, in a pytest of its own: once in one process, once spread over two workers."""
+"""The pytest plugin, in a pytest of its own: once in one process, once in a worker of xdist's."""
 
 from __future__ import annotations
 
@@ -183,7 +183,7 @@ def run_pytest(directory: Path, *arguments: str) -> str:
 
 
 @pytest.fixture(
-    scope="module", params=[(), ("-p", "xdist", "-n", "2")], ids=["one process", "two workers"]
+    scope="module", params=[(), ("-p", "xdist", "-n", "1")], ids=["one process", "a worker"]
 )
 def outcomes(request, tmp_path_factory) -> dict[str, Outcome]:
     directory = tmp_path_factory.mktemp("suite")

@@ -16,5 +16,5 @@ def finding_line(finding: Finding) -> str:
 
 def title(iterations: int, rate: float, share: float) -> str:
     """Tell how far it is, in a terminal's title; ``share`` is the audit's part of the time."""
-    speed = f"{rate:,.0f}" if rate >= 100 else f"{rate:.2g}"
+    speed = f"{rate:,.0f}" if rate >= 99.5 else f"{rate:.2g}"
     return f"gradaudit: {count(iterations, 'iteration')}, {speed}/s, audit {100 * share:.1f} %"

@@ -20,19 +20,14 @@ from gradaudit.render.documents import Document
 REPOSITORY = Path(__file__).resolve().parents[2]
 
 
-def gradaudit(
-    *arguments: str, code: str = "", cwd: Path | None = None, **env: str
-) -> subprocess.CompletedProcess[str]:
-    start = ("-c", code) if code else ("-m", "gradaudit")
-    return subprocess.run(
-        [sys.executable, *start, *arguments],
-        cwd=cwd,
-        env={**os.environ, "PYTHONPATH": str(REPOSITORY), "COLUMNS": "80", **env},
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+def loaded_by(*arguments: str) -> set[str]:
+    """The modules that a process has loaded when it has done what it was asked."""
+    code = "import atexit, sys; atexit.register(lambda: print(*sys.modules, file=sys.stderr))\n"
+    code += "from gradaudit.cli.app import main; main()"
+    command = [sys.executable, "-c", code, *arguments]
+    env = {**os.environ, "PYTHONPATH": str(REPOSITORY)}
+    done = subprocess.run(command, env=env, capture_output=True, text=True, check=True)
+    return set(done.stderr.split())
 
 
 @pytest.mark.parametrize(
@@ -165,13 +160,11 @@ def test_asking(line, capsys):
 
 
 def test_help_imports_little():
-    modules = "import atexit, sys; atexit.register(lambda: print(*sys.modules, file=sys.stderr))\n"
-    call = modules + "from gradaudit.cli.app import main; main()"
-    loaded = set(gradaudit("--help", code=call).stderr.split())
+    loaded = loaded_by("--help")
     assert "typer" in loaded
     assert not loaded & {"torch", "numpy", "rich", "msgspec", "jinja2", "gradaudit.launch.session"}
     assert not {name for name in loaded if name.startswith("gradaudit.embed")}
-    assert "torch" not in gradaudit("rules", code=call).stderr.split()
+    assert "torch" not in loaded_by("rules")
 
 
 def test_a_neighbour_called_like_a_library_of_ours(tmp_path):
@@ -201,23 +194,23 @@ def test_a_neighbour_called_like_a_library_of_ours(tmp_path):
         ("run train", []),  # the shell then offers files
     ],
 )
-def test_completion(line, offered):
-    result = gradaudit(
+def test_completion(warm, tmp_path, line, offered):
+    result = warm.audited(
+        tmp_path,
         _GRADAUDIT_COMPLETE="complete_bash",
         COMP_WORDS=f"gradaudit {line}",
         COMP_CWORD=str(len(line.split())),
     )
-    assert result.stdout.split() == offered
+    assert result.out.split() == offered
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
-def test_the_completion_of_a_shell_can_be_had(shell):
-    call = "from gradaudit.cli.app import main; main()"
-    script = gradaudit(code=call, _GRADAUDIT_COMPLETE=f"source_{shell}").stdout
+def test_the_completion_of_a_shell_can_be_had(warm, tmp_path, shell):
+    script = warm.audited(tmp_path, _GRADAUDIT_COMPLETE=f"source_{shell}").out
     assert "complete_" + shell in script
 
 
-def test_show_prints_what_run_printed(tmp_path):
+def test_show_prints_what_run_printed(warm, tmp_path):
     script = tmp_path / "train.py"
     script.write_text(
         "import torch\nw = torch.ones(1, requires_grad=True)\n"
@@ -225,11 +218,11 @@ def test_show_prints_what_run_printed(tmp_path):
         "    w.data -= w.grad\n"
     )
     report = tmp_path / "report.json"
-    run = gradaudit("run", "--json", str(report), str(script))
-    shown = gradaudit("show", str(report))
+    run = warm.audited(tmp_path, "run", "--json", str(report), str(script))
+    shown = warm.audited(tmp_path, "show", str(report))
     assert json.loads(report.read_bytes())["run"]["target"] == str(script)
-    assert (shown.returncode, shown.stderr) == (0, "")
-    assert shown.stdout == run.stderr
+    assert (shown.code, shown.err) == (0, "")
+    assert shown.out == run.err
 
 
 BROKEN = """import torch
@@ -241,21 +234,23 @@ for _ in range(3):
 """
 
 
-def test_run_writes_what_it_is_asked_for_and_show_writes_the_same_later(tmp_path):
+def test_run_writes_what_it_is_asked_for_and_show_writes_the_same_later(warm, tmp_path):
     (tmp_path / "train.py").write_text(BROKEN)
     summary, root = tmp_path / "summary.md", str(tmp_path)
     summary.write_text("of another step\n")
     actions = {"GITHUB_STEP_SUMMARY": str(summary), "GITHUB_WORKSPACE": root}
     files = [f"--{kind}={root}/run.{kind}" for kind in ("json", "html", "sarif", "markdown")]
-    run = gradaudit("run", *files, f"{root}/train.py", GITHUB_ACTIONS="true", **actions)
-    assert run.returncode == 1
-    assert run.stdout == ""
-    assert "\n::error file=train.py,line=5,col=5,endColumn=" in run.stderr
+    run = warm.audited(
+        tmp_path, "run", *files, f"{root}/train.py", GITHUB_ACTIONS="true", **actions
+    )
+    assert run.code == 1
+    assert run.out == ""
+    assert "\n::error file=train.py,line=5,col=5,endColumn=" in run.err
     markdown = (tmp_path / "run.markdown").read_text()
     assert summary.read_text() == f"of another step\n{markdown}"
     again = [f"--{kind}={root}/show.{kind}" for kind in ("html", "sarif", "markdown")]
-    shown = gradaudit("show", f"{root}/run.json", *again, "--github", **actions)
-    assert (shown.returncode, shown.stderr, shown.stdout) == (0, "", run.stderr)
+    shown = warm.audited(tmp_path, "show", f"{root}/run.json", *again, "--github", **actions)
+    assert (shown.code, shown.err, shown.out) == (0, "", run.err)
     for kind in ("html", "sarif", "markdown"):
         written, first = tmp_path / f"show.{kind}", tmp_path / f"run.{kind}"
         assert written.read_text() == first.read_text()
@@ -269,40 +264,40 @@ def test_run_writes_what_it_is_asked_for_and_show_writes_the_same_later(tmp_path
         (("--sarif", "r", "--markdown", "./r"), "Two reports cannot both be 'r'"),
     ],
 )
-def test_files_that_cannot_be_written_are_told_before_the_run(tmp_path, options, said):
+def test_files_that_cannot_be_written_are_told_before_the_run(warm, tmp_path, options, said):
     (tmp_path / "train.py").write_text("print('ran')")
-    result = gradaudit("run", *options, "train.py", cwd=tmp_path)
-    assert (result.returncode, result.stdout) == (2, "")
-    assert result.stderr.startswith(f"gradaudit: {said}")
-    assert result.stderr.count("\n") == 1
+    result = warm.audited(tmp_path, "run", *options, "train.py")
+    assert (result.code, result.out) == (2, "")
+    assert result.err.startswith(f"gradaudit: {said}")
+    assert result.err.count("\n") == 1
 
 
-def test_show_never_overwrites_what_it_reads(tmp_path):
+def test_show_never_overwrites_what_it_reads(warm, tmp_path):
     (tmp_path / "train.py").write_text(BROKEN)
-    gradaudit("run", "--json", "r.json", "train.py", cwd=tmp_path)
+    warm.audited(tmp_path, "run", "--json", "r.json", "train.py")
     before = (tmp_path / "r.json").read_bytes()
-    shown = gradaudit("show", "r.json", "--markdown", "r.json", cwd=tmp_path)
-    assert shown.returncode == 2
-    assert "it is what is read" in shown.stderr
+    shown = warm.audited(tmp_path, "show", "r.json", "--markdown", "r.json")
+    assert shown.code == 2
+    assert "it is what is read" in shown.err
     assert (tmp_path / "r.json").read_bytes() == before
 
 
-def test_diff_fails_on_what_is_new(tmp_path):
+def test_diff_fails_on_what_is_new(warm, tmp_path):
     (tmp_path / "train.py").write_text(BROKEN)
-    gradaudit("run", "--json", "broken.json", "train.py", cwd=tmp_path)
+    warm.audited(tmp_path, "run", "--json", "broken.json", "train.py")
     (tmp_path / "train.py").write_text(
         BROKEN.replace("    opt.step()", "    opt.step()\n    w.grad = None")
     )
-    gradaudit("run", "--json", "mended.json", "train.py", cwd=tmp_path)
-    worse = gradaudit("diff", "mended.json", "broken.json", cwd=tmp_path)
-    assert (worse.returncode, worse.stderr) == (1, "")
-    assert "new:\nerror[GA201]" in worse.stdout
-    assert "lives otherwise: w: fresh before, fresh, then stale after" in worse.stdout
-    better = gradaudit("diff", "broken.json", "mended.json", cwd=tmp_path)
-    assert better.returncode == 0
-    assert "gone: error[GA201]" in better.stdout
-    missing = gradaudit("diff", "broken.json", "nosuch.json", cwd=tmp_path)
-    assert missing.returncode == 2
-    assert missing.stderr == (
+    warm.audited(tmp_path, "run", "--json", "mended.json", "train.py")
+    worse = warm.audited(tmp_path, "diff", "mended.json", "broken.json")
+    assert (worse.code, worse.err) == (1, "")
+    assert "new:\nerror[GA201]" in worse.out
+    assert "lives otherwise: w: fresh before, fresh, then stale after" in worse.out
+    better = warm.audited(tmp_path, "diff", "broken.json", "mended.json")
+    assert better.code == 0
+    assert "gone: error[GA201]" in better.out
+    missing = warm.audited(tmp_path, "diff", "broken.json", "nosuch.json")
+    assert missing.code == 2
+    assert missing.err == (
         "gradaudit: Cannot read the report 'nosuch.json': No such file or directory.\n"
     )

@@ -7,8 +7,6 @@ from render.reports import finding, report
 
 from gradaudit.render.json_report import dumps, loads
 
-from .test_commands import gradaudit
-
 
 @pytest.fixture
 def ranks(tmp_path):
@@ -17,14 +15,14 @@ def ranks(tmp_path):
     return tmp_path
 
 
-def test_ranks_are_merged_shown_and_written(ranks):
-    done = gradaudit("merge", "0.json", "1.json", "--json", "whole.json", cwd=ranks)
-    assert (done.returncode, done.stderr) == (1, "")
-    assert "in rank 1" in done.stdout
-    assert "gradaudit, 2 ranks: 1 error" in done.stdout
+def test_ranks_are_merged_shown_and_written(warm, ranks):
+    done = warm.audited(ranks, "merge", "0.json", "1.json", "--json", "whole.json")
+    assert (done.code, done.err) == (1, "")
+    assert "in rank 1" in done.out
+    assert "gradaudit, 2 ranks: 1 error" in done.out
     whole = loads((ranks / "whole.json").read_bytes())
     assert [info.rank for info in whole.ranks] == [0, 1]
-    assert gradaudit("merge", "whole.json", "--fail-on", "never", cwd=ranks).returncode == 0
+    assert warm.audited(ranks, "merge", "whole.json", "--fail-on", "never").code == 0
 
 
 @pytest.mark.parametrize(
@@ -34,9 +32,9 @@ def test_ranks_are_merged_shown_and_written(ranks):
         (("0.json", "1.json", "--json", "1.json"), "it is what is read; name another file."),
     ],
 )
-def test_what_cannot_be_read_or_written_is_refused(ranks, arguments, said):
-    done = gradaudit("merge", *arguments, cwd=ranks)
-    assert done.returncode == 2
-    assert done.stderr.startswith("gradaudit: ")
-    assert said in done.stderr
-    assert done.stderr.count("\n") == 1
+def test_what_cannot_be_read_or_written_is_refused(warm, ranks, arguments, said):
+    done = warm.audited(ranks, "merge", *arguments)
+    assert done.code == 2
+    assert done.err.startswith("gradaudit: ")
+    assert said in done.err
+    assert done.err.count("\n") == 1

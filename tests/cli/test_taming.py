@@ -11,7 +11,7 @@ from gradaudit.cli.commands import parse
 from gradaudit.render.documents import Document
 from gradaudit.taming.baseline import Baseline
 
-from .test_commands import BROKEN, gradaudit
+from .test_commands import BROKEN
 
 
 @pytest.fixture
@@ -112,31 +112,31 @@ def test_a_new_baseline_needs_no_old_one(here):
     assert asked.decisions.baseline == Baseline("base.json", everything=True)
 
 
-def test_a_baseline_survives_line_shifts_and_lets_new_findings_through(here):
-    written = gradaudit("run", "--write-baseline", "base.json", "train.py", cwd=here)
-    assert written.returncode == 0
-    assert "gradaudit: nothing else (1 known): " in written.stderr
+def test_a_baseline_survives_line_shifts_and_lets_new_findings_through(warm, here):
+    written = warm.audited(here, "run", "--write-baseline", "base.json", "train.py")
+    assert written.code == 0
+    assert "gradaudit: nothing else (1 known): " in written.err
     (here / "train.py").write_text(f"# moved\n\n{BROKEN}")
-    again = gradaudit("run", "--baseline", "base.json", "train.py", cwd=here)
-    assert again.returncode == 0
+    again = warm.audited(here, "run", "--baseline", "base.json", "train.py")
+    assert again.code == 0
     worse = BROKEN.replace("import torch", "import torch\nv = torch.ones(1, requires_grad=True)")
     (here / "train.py").write_text(worse.replace("[w]", "[w, v]"))
-    failed = gradaudit("run", "--baseline", "base.json", "train.py", cwd=here)
-    assert failed.returncode == 1
-    assert "error[GA101]" in failed.stderr
-    assert "error[GA201]" not in failed.stderr
+    failed = warm.audited(here, "run", "--baseline", "base.json", "train.py")
+    assert failed.code == 1
+    assert "error[GA101]" in failed.err
+    assert "error[GA201]" not in failed.err
 
 
-def test_a_comment_on_the_line_is_enough(here):
+def test_a_comment_on_the_line_is_enough(warm, here):
     comment = "  # gradaudit: ignore[GA201] it is what this test is about"
     unused = "import torch  # gradaudit: ignore[GA102]"
     text = BROKEN.replace(".backward()", f".backward(){comment}").replace("import torch", unused)
     (here / "train.py").write_text(text)
-    result = gradaudit("run", "--json", "r.json", "train.py", cwd=here)
-    assert result.returncode == 0
+    result = warm.audited(here, "run", "--json", "r.json", "train.py")
+    assert result.code == 0
     report = json.loads((here / "r.json").read_text())
     assert report["findings"] == []
     assert report["suppressed"][0]["finding"]["rule"] == "GA201"
     assert report["suppressed"][0]["reason"] == "it is what this test is about"
     assert report["unused_ignores"] == ["train.py:1: no GA102 is found here"]
-    assert "unused ignore: train.py:1: no GA102 is found here" in result.stderr
+    assert "unused ignore: train.py:1: no GA102 is found here" in result.err

@@ -1,4 +1,4 @@
-"""A block inside a run: the run's report tells of it."""
+"""A block inside a run: the run's report tells of it, though the block comes before torch."""
 
 from __future__ import annotations
 

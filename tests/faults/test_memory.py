@@ -5,7 +5,6 @@ from __future__ import annotations
 import textwrap
 
 import pytest
-from fixtures.warm import Warm
 from launch.twins import write
 
 #: MB that the second half of a run may add, beyond what it adds under plain Python.
@@ -49,12 +48,6 @@ SCRIPTS = {
         measured(work, 250)
     """,
 }
-
-
-@pytest.fixture(scope="module")
-def warm(tmp_path_factory):
-    with Warm(tmp_path_factory.mktemp("warm")) as server:
-        yield server
 
 
 @pytest.mark.parametrize("name", SCRIPTS)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from launch.twins import run, write
+from launch.twins import write
 
 SCRIPT = """
     import torch
@@ -18,9 +18,9 @@ SCRIPT = """
 """
 
 
-def test_a_step_with_a_closure_is_one_update(tmp_path):
+def test_a_step_with_a_closure_is_one_update(warm, tmp_path):
     write(tmp_path / "train.py", SCRIPT)
-    run(tmp_path, "run", "--quiet", "--json", "report.json", "train.py")
+    warm.audited(tmp_path, "run", "--quiet", "--json", "report.json", "train.py")
     (finding,) = json.loads((tmp_path / "report.json").read_bytes())["findings"]
     assert finding["rule"] == "GA201"
     assert "5 of 6 updates" in finding["message"]

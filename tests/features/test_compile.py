@@ -38,7 +38,7 @@ def audit(warm, tmp_path):
     def one(script):
         file = tmp_path / "report.json"
         plain = warm.plain(SCRIPTS, script)
-        audited = warm.audited(
+        audited = warm.attentive(
             SCRIPTS, "run", "--quiet", "--fail-on", "never", "--json", str(file), script
         )
         assert "unique_graphs" in plain.out

@@ -33,7 +33,7 @@ def audit(request, tmp_path):
         server = request.getfixturevalue("warm")
         file = tmp_path / "report.json"
         plain = server.plain(folder, name)
-        audited = server.audited(
+        audited = server.attentive(
             folder, "run", "--quiet", "--fail-on", "never", "--json", str(file), name
         )
         assert audited == plain

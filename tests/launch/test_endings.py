@@ -7,7 +7,6 @@ import os
 import signal
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
@@ -41,15 +40,8 @@ print(w)
 HEALTHY_OUT = "tensor([0.4000, 0.4000], requires_grad=True)\n"
 
 
-def audit(directory: Path, source: str, *options: str, **env: str):
-    write(directory / "train.py", source)
-    result = run(directory, "run", "--json", "report.json", *options, "train.py", **env)
-    report = directory / "report.json"
-    return result, json.loads(report.read_bytes()) if report.exists() else None
-
-
-def test_failed(tmp_path):
-    result, report = audit(tmp_path, "def f(a):\n    a['ä'], 1 / 0\nf({'ä': 1})\n")
+def test_failed(audit, tmp_path):
+    result, report = audit("def f(a):\n    a['ä'], 1 / 0\nf({'ä': 1})\n")
     assert result.code == 1
     assert report["run"]["outcome"] == "failed"
     assert report["run"]["exit_code"] == 1
@@ -64,16 +56,16 @@ def test_failed(tmp_path):
         assert (location["column"], location["end_column"]) == (13, 18)
 
 
-def test_failed_inside_a_library(tmp_path):
+def test_failed_inside_a_library(audit):
     source = "import json\njson.loads(\n    '{'\n)"
-    _, report = audit(tmp_path, source)
+    _, report = audit(source)
     exception = report["run"]["exception"]
     assert exception["type"] == "json.decoder.JSONDecodeError"
     assert (exception["location"]["path"], exception["location"]["line"]) == ("train.py", 2)
 
 
-def test_failed_to_compile(tmp_path):
-    _, report = audit(tmp_path, "x = 1\nif x\n")
+def test_failed_to_compile(audit):
+    _, report = audit("x = 1\nif x\n")
     exception = report["run"]["exception"]
     assert exception["type"] == "SyntaxError"
     assert (exception["location"]["path"], exception["location"]["line"]) == ("train.py", 2)
@@ -91,16 +83,16 @@ def test_failed_to_compile(tmp_path):
         ("raise KeyboardInterrupt", "interrupted", 130, -signal.SIGINT),
     ],
 )
-def test_ways_to_end(tmp_path, ending, outcome, own, code):
+def test_ways_to_end(audit, ending, outcome, own, code):
     source = f"import atexit, os, signal, sys, threading, time\n{ending}\n"
-    result, report = audit(tmp_path, source)
+    result, report = audit(source)
     assert result.code == code
     assert (report["run"]["outcome"], report["run"]["exit_code"]) == (outcome, own)
     assert result.out == ""
 
 
-def test_a_finding_decides_the_exit_code(tmp_path):
-    result, report = audit(tmp_path, f"{BROKEN}train()\nos._exit(0)")
+def test_a_finding_decides_the_exit_code(audit):
+    result, report = audit(f"{BROKEN}train()\nos._exit(0)")
     assert result.code == 1
     assert report["summary"]["error"] == 1
     assert "GA201" in result.err
@@ -118,7 +110,7 @@ def test_killed_while_it_trains(tmp_path):
     ) as process:
         assert process.stdout.readline() == b"ready\n"
         process.terminate()
-        _, err = process.communicate(timeout=60)
+        _, err = process.communicate(timeout=120)
     assert process.returncode == -signal.SIGTERM
     assert b"Traceback" not in err
     report = json.loads((tmp_path / "report.json").read_bytes())
@@ -139,21 +131,22 @@ console.render_report = render_report
 
 
 @pytest.mark.parametrize("name", ["SIGTERM", "SIGINT"])
-def test_killed_while_it_reports(tmp_path, name):
-    result, report = audit(tmp_path, SLOW_TO_REPORT.format(signal=name))
+def test_killed_while_it_reports(audit, name):
+    result, report = audit(SLOW_TO_REPORT.format(signal=name))
     assert result.code == -getattr(signal, name)
     assert "Traceback" not in result.err
     assert report["run"]["outcome"] == "completed"
+    assert "gradaudit: nothing to audit: " in result.err  # the signal waits until it is said
     interrupted = "gradaudit: Interrupted before the report was complete.\n"
     assert result.err.endswith(interrupted) == (name == "SIGINT")
 
 
-def test_stopped_at_the_limit(tmp_path):
+def test_stopped_at_the_limit(audit):
     source = BROKEN + (
         "atexit.register(print, 'atexit')\n"
         "try:\n    train(10**9)\nfinally:\n    print('finally')\nprint('never')\n"
     )
-    result, report = audit(tmp_path, source, "--max-iterations", "4")
+    result, report = audit(source, "--max-iterations", "4")
     assert result.out == "finally\natexit\n"
     assert "Traceback" not in result.err
     assert result.code == 1
@@ -175,7 +168,9 @@ def test_a_script_that_leaves_nothing_to_stand_on(tmp_path):
         "sys.stdout.close(); sys.stderr.close(); os.close(2); os.close(1)\n"
         "import warnings; warnings.simplefilter('error')\n"
     )
-    result, report = audit(tmp_path, source)
+    write(tmp_path / "train.py", source)
+    result = run(tmp_path, "run", "--json", "report.json", "train.py")
+    report = json.loads((tmp_path / "report.json").read_bytes())
     assert report["run"]["outcome"] == "completed"
     assert "GA201" in result.err
     assert result.code == 1
@@ -194,35 +189,35 @@ f()
 """
 
 
-def test_the_traceback_of_a_failure_in_torch(tmp_path):
+def test_the_traceback_of_a_failure_in_torch(warm, tmp_path):
     write(tmp_path / "train.py", FAILING)
-    twins = Twins(tmp_path, "train.py", options=("--quiet",))
-    assert "in backward" in twins.plain.err
-    assert twins.audited == twins.plain
+    plain = warm.plain(tmp_path, "train.py")
+    assert "in backward" in plain.err
+    assert warm.audited(tmp_path, "run", "--quiet", "train.py") == plain
 
 
-def test_quiet_and_healthy_and_the_file_replaced_only_at_the_end(tmp_path):
+def test_quiet_and_healthy_and_the_file_replaced_only_at_the_end(audit, tmp_path):
     write(tmp_path / "report.json", "old")
     look = "print([p.read_text() for p in pathlib.Path().iterdir() if p.name != 'train.py'])\n"
-    result, report = audit(tmp_path, f"import pathlib\n{HEALTHY}{look}", "--quiet")
+    result, report = audit(f"import pathlib\n{HEALTHY}{look}", "--quiet")
     assert result == Result(0, f"{HEALTHY_OUT}['old']\n", "")
     assert report["run"]["outcome"] == "completed"
     assert {path.name for path in tmp_path.iterdir()} == {"report.json", "train.py"}
 
 
-def test_a_disk_that_is_full_at_the_end(tmp_path):
+def test_a_disk_that_is_full_at_the_end(warm, tmp_path):
     write(tmp_path / "train.py", "")
-    result = run(tmp_path, "run", "-q", "--json", "/dev/full", "train.py")
+    result = warm.audited(tmp_path, "run", "-q", "--json", "/dev/full", "train.py")
     assert result.code == 2
     assert "The report could not be written to '/dev/full': [Errno 28]" in result.err
     assert "Traceback" not in result.err
 
 
-def test_a_directory_that_is_gone_at_the_end(tmp_path):
+def test_a_directory_that_is_gone_at_the_end(warm, tmp_path):
     source = f"{BROKEN}train()\nimport shutil\nshutil.rmtree('reports')\n"
     (tmp_path / "reports").mkdir()
     write(tmp_path / "train.py", source)
-    result = run(tmp_path, "run", "--json", "reports/report.json", "train.py")
+    result = warm.audited(tmp_path, "run", "--json", "reports/report.json", "train.py")
     assert result.code == 2
     assert "The report could not be written to 'reports/report.json': [Errno 2]" in result.err
     assert "GA201" in result.err  # it is shown all the same
@@ -230,20 +225,20 @@ def test_a_directory_that_is_gone_at_the_end(tmp_path):
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
-def test_a_directory_that_is_read_only_at_the_end(tmp_path):
+def test_a_directory_that_is_read_only_at_the_end(warm, tmp_path):
     source = f"{BROKEN}train()\nos.chmod('reports', 0o500)\n"
     (tmp_path / "reports").mkdir()
     write(tmp_path / "train.py", source)
-    result = run(tmp_path, "run", "--json", "reports/report.json", "train.py")
+    result = warm.audited(tmp_path, "run", "--json", "reports/report.json", "train.py")
     (tmp_path / "reports").chmod(0o700)
     assert result.code == 2
     assert "The report could not be written to 'reports/report.json': [Errno 13]" in result.err
     assert "Traceback" not in result.err
 
 
-def test_an_audit_that_breaks_leaves_the_script_alone(tmp_path):
+def test_an_audit_that_breaks_leaves_the_script_alone(audit):
     source = "import sys\nsys.modules['gradaudit.observe.recorder'] = None\n" + HEALTHY
-    result, report = audit(tmp_path, source)
+    result, report = audit(source)
     assert result.out == HEALTHY_OUT
     assert result.code == 2
     assert report is None
@@ -271,12 +266,13 @@ if __name__ == "__main__":
 """
 
 
-def test_workers_write_no_reports(tmp_path):
+def test_workers_write_no_reports(warm, tmp_path):
     write(tmp_path / "train.py", LOADER)
-    twins = Twins(tmp_path, "train.py", options=("--json", "report.json"))
-    assert twins.audited.out == twins.plain.out
-    assert twins.audited.code == twins.plain.code == 0
-    assert twins.audited.err.count("gradaudit:") == 1
+    plain = warm.plain(tmp_path, "train.py")
+    audited = warm.audited(tmp_path, "run", "--json", "report.json", "train.py")
+    assert audited.out == plain.out
+    assert audited.code == plain.code == 0
+    assert audited.err.count("gradaudit:") == 1
 
 
 def test_torch_in_a_thread_and_at_the_second_try(tmp_path):

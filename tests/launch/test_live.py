@@ -13,8 +13,8 @@ import pytest
 from gradaudit.launch import live
 from gradaudit.launch.live import Pace
 
-from .test_endings import BROKEN, audit
-from .twins import environment, run, write
+from .test_endings import BROKEN
+from .twins import environment, write
 
 LINE = re.compile(r"^gradaudit: error\[GA201\] missing-zero-grad: .* --> train.py:8:9$", re.M)
 
@@ -26,8 +26,8 @@ SPEAKING = BROKEN + (
 )
 
 
-def test_it_is_told_once_before_the_script_is_over_and_again_in_the_report(tmp_path):
-    result, report = audit(tmp_path, SPEAKING.format(passes=40))
+def test_it_is_told_once_before_the_script_is_over_and_again_in_the_report(audit):
+    result, report = audit(SPEAKING.format(passes=40))
     early, late = result.err.split("over\n")
     assert len(LINE.findall(early)) == 1
     assert early.count("\n") == 1
@@ -40,22 +40,22 @@ def test_it_is_told_once_before_the_script_is_over_and_again_in_the_report(tmp_p
     ("comment", "options"),
     [("", ("-q",)), ("  # gradaudit: ignore[GA201] meant", ()), ("", ("--ignore", "GA201"))],
 )
-def test_who_does_not_want_to_hear_it_is_not_told(tmp_path, comment, options):
+def test_who_does_not_want_to_hear_it_is_not_told(audit, comment, options):
     source = SPEAKING.format(passes=40).replace(".backward()", f".backward(){comment}")
-    result, _ = audit(tmp_path, source, *options)
+    result, _ = audit(source, *options)
     assert result.err.startswith("over\n")
 
 
-def test_what_is_known_is_not_told(tmp_path):
+def test_what_is_known_is_not_told(warm, tmp_path):
     write(tmp_path / "train.py", SPEAKING.format(passes=40))
-    run(tmp_path, "run", "-q", "--write-baseline", "known.json", "train.py")
-    result = run(tmp_path, "run", "--baseline", "known.json", "--fail-fast", "train.py")
+    warm.audited(tmp_path, "run", "-q", "--write-baseline", "known.json", "train.py")
+    result = warm.audited(tmp_path, "run", "--baseline", "known.json", "--fail-fast", "train.py")
     assert result.err.startswith("over\n")
     assert result.code == 0
 
 
-def test_fail_fast_stops_the_training(tmp_path):
-    result, report = audit(tmp_path, SPEAKING.format(passes=10**9), "--fail-fast")
+def test_fail_fast_stops_the_training(audit):
+    result, report = audit(SPEAKING.format(passes=10**9), "--fail-fast")
     assert result.out == "finally\natexit\n"
     assert result.code == 1
     assert "Traceback" not in result.err
@@ -67,19 +67,19 @@ def test_fail_fast_stops_the_training(tmp_path):
     assert "; stopped by --fail-fast at GA201 missing-zero-grad" in result.err
 
 
-def test_fail_fast_stops_once_more_where_the_script_goes_on(tmp_path):
+def test_fail_fast_stops_once_more_where_the_script_goes_on(audit):
     source = BROKEN + (
         "for _ in range(2):\n    try:\n        train(50)\n"
         "    except SystemExit:\n        print('caught')\n"
     )
-    result, report = audit(tmp_path, source, "-q", "--fail-fast")
+    result, report = audit(source, "-q", "--fail-fast")
     assert result.out == "caught\ncaught\n"
     assert (result.code, report["run"]["iterations"]) == (1, 4)
 
 
-def test_fail_fast_is_about_what_makes_the_run_fail(tmp_path):
+def test_fail_fast_is_about_what_makes_the_run_fail(audit):
     source = SPEAKING.format(passes=40)
-    result, report = audit(tmp_path, source, "--fail-fast", "--fail-on", "never")
+    result, report = audit(source, "--fail-fast", "--fail-on", "never")
     assert LINE.match(result.err)
     assert (result.code, report["run"]["outcome"]) == (0, "completed")
 
@@ -97,8 +97,8 @@ for step in range(40):
 """
 
 
-def test_what_is_overtaken_by_what_comes_later_is_said_to_be(tmp_path):
-    result, report = audit(tmp_path, THAWED)
+def test_what_is_overtaken_by_what_comes_later_is_said_to_be(audit):
+    result, report = audit(THAWED)
     early, late = result.err.split("\n", 1)
     assert early.startswith("gradaudit: error[GA102] graph-cut: ")
     assert late.startswith(
@@ -114,15 +114,15 @@ TOLD_IN_A_THREAD = BROKEN + (
 )
 
 
-def test_training_in_a_thread_is_told_of_and_stopped_as_well(tmp_path):
-    result, _ = audit(tmp_path, TOLD_IN_A_THREAD)
+def test_training_in_a_thread_is_told_of_and_stopped_as_well(audit):
+    result, _ = audit(TOLD_IN_A_THREAD)
     assert len(LINE.findall(result.err.split("over\n")[0])) == 1
-    result, report = audit(tmp_path, TOLD_IN_A_THREAD, "--fail-fast")
+    result, report = audit(TOLD_IN_A_THREAD, "--fail-fast")
     assert report["run"]["iterations"] == 4
     assert result.code == 1
 
 
-def test_a_module_in_the_place_of_one_that_we_need_is_left_alone(tmp_path):
+def test_a_module_in_the_place_of_one_that_we_need_is_left_alone(audit):
     source = SPEAKING.format(passes=40) + "print(sys.modules['hashlib'].mine)\n"
     source = source.replace(
         "import torch\n",
@@ -130,7 +130,7 @@ def test_a_module_in_the_place_of_one_that_we_need_is_left_alone(tmp_path):
         "theirs = sys.modules['hashlib'] = types.ModuleType('hashlib')\n"
         "theirs.mine, theirs.__file__ = True, '/theirs/hashlib.py'\n",
     )
-    result, report = audit(tmp_path, source)
+    result, report = audit(source)
     assert result.err.startswith("over\n")
     assert result.out == "finally\nTrue\natexit\n"
     assert report["findings"][0]["fingerprint"]
@@ -196,15 +196,17 @@ def on_a_terminal(directory: Path, *command: str, **env: str) -> bytes:
     ).stdout
 
 
-#: Half a second of iterations, a line of the script's own half written.
+#: Iterations of a hundredth of a second each, by a clock of its own, behind half a line of its own.
 TITLED = """
 import os, sys, time
 from gradaudit.launch.progress import progress_on
+now = 0.0
+time.monotonic = lambda: now
 progress = progress_on(sys.stderr, os.environ)
 print("half", end="", flush=True)
 due = 0
-for iteration in range(1, {passes}):
-    time.sleep(0.01)
+for iteration in range(1, 131):
+    now += 0.01
     if progress is not None and iteration >= due:
         due = progress.attend(iteration, 0.001 * iteration)
 if progress is not None:
@@ -216,17 +218,15 @@ TITLE = re.compile(rb"\x1b\]2;gradaudit: (\d+) iterations, (\d+)/s, audit (\d+\.
 
 
 def test_the_title_tells_how_far_it_is_and_is_given_back(tmp_path):
-    sent = on_a_terminal(tmp_path, "-c", TITLED.format(passes=130))
-    titles = TITLE.findall(sent)
-    assert 1 <= len(titles) <= 3
-    assert all(0 < int(rate) <= 100 for _, rate, _ in titles)
+    sent = on_a_terminal(tmp_path, "-c", TITLED)
+    assert TITLE.findall(sent) == [(b"51", b"100", b"10.0"), (b"101", b"100", b"10.0")]
     kept, screen, given_back = b"\x1b[22;0t", TITLE.sub(b"", sent), b"\x1b[23;0t"
     assert screen == b"half" + kept + given_back + b" a line\r\n"
 
 
 @pytest.mark.parametrize("env", [{"TERM": "dumb"}, {"TERM": ""}, {"NO_COLOR": "1"}, {"CI": "true"}])
 def test_who_does_not_want_a_title_gets_none(tmp_path, env):
-    assert on_a_terminal(tmp_path, "-c", TITLED.format(passes=60), **env) == b"half a line\r\n"
+    assert on_a_terminal(tmp_path, "-c", TITLED, **env) == b"half a line\r\n"
 
 
 def test_on_a_terminal_a_finding_begins_a_line_of_its_own(tmp_path):

@@ -8,9 +8,8 @@ import sys
 from typing import Any
 
 import pytest
-from fixtures.warm import Warm
 
-from .twins import Twins, environment, write
+from .twins import environment, write
 
 #: ``train`` steps three times; ``SAVE`` lets every step be a moment to save what was seen.
 TRAIN = """
@@ -35,12 +34,6 @@ SAVE = """
 """
 
 
-@pytest.fixture(scope="module")
-def warm(tmp_path_factory):
-    with Warm(tmp_path_factory.mktemp("warm")) as server:
-        yield server
-
-
 @pytest.fixture
 def audit(warm, tmp_path):
     """Run a script plain and audited, in forks; its report."""
@@ -48,9 +41,8 @@ def audit(warm, tmp_path):
     def run(body: str, head: str = "") -> dict[str, Any]:
         write(tmp_path / "train.py", head + TRAIN + body)
         plain = warm.plain(tmp_path, "train.py")
-        audited = warm.audited(tmp_path, "run", "--quiet", "--json", "report.json", "train.py")
-        told = audited.err.replace(f"{tmp_path}/", "")  # which runpy has been given short
-        assert (audited.code, audited.out, told) == (plain.code, plain.out, plain.err)
+        audited = warm.attentive(tmp_path, "run", "--quiet", "--json", "report.json", "train.py")
+        assert audited == plain
         return json.loads((tmp_path / "report.json").read_bytes())
 
     return run
@@ -152,11 +144,11 @@ SPAWN = """
 """
 
 
-def test_a_spawned_child_behaves_and_fails_as_it_does_under_plain_python(tmp_path):
+def test_a_spawned_child_behaves_and_fails_as_it_does_under_plain_python(warm, tmp_path):
     write(tmp_path / "train.py", TRAIN + SPAWN)
-    twins = Twins(tmp_path, "train.py", options=("--quiet", "--json", "report.json"))
-    assert "mse_loss" in twins.plain.err
-    assert twins.audited == twins.plain
+    plain = warm.plain(tmp_path, "train.py")
+    assert "mse_loss" in plain.err
+    assert warm.audited(tmp_path, "run", "--quiet", "--json", "report.json", "train.py") == plain
     report = json.loads((tmp_path / "report.json").read_bytes())
     assert processes(report) == [(0, "failed", 3)]
 

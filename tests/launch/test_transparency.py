@@ -121,8 +121,8 @@ SCRIPTS = {
         @atexit.register
         def failing(): 1 / 0
         def work():
-            time.sleep(0.1)
-            print("thread", threading.main_thread().is_alive())
+            while threading.main_thread().is_alive(): time.sleep(0.01)
+            print("thread")
         threading.Thread(target=work).start()
         1 / 0
     """,

@@ -69,7 +69,7 @@ class Twins:
 
     @staticmethod
     def _result(process: subprocess.Popen[str]) -> Result:
-        out, err = process.communicate(timeout=60)
+        out, err = process.communicate(timeout=120)
         return Result(process.returncode, *(_OWN.sub("…", text or "") for text in (out, err)))
 
     def same(self) -> Result:

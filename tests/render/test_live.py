@@ -22,7 +22,14 @@ def test_what_would_move_the_cursor_is_escaped():
 
 
 @pytest.mark.parametrize(
-    ("rate", "shown"), [(0.123, "0.12/s"), (8.31, "8.3/s"), (99.4, "99/s"), (12345.6, "12,346/s")]
+    ("rate", "shown"),
+    [
+        (0.123, "0.12/s"),
+        (8.31, "8.3/s"),
+        (99.4, "99/s"),
+        (99.9, "100/s"),
+        (12345.6, "12,346/s"),
+    ],
 )
 def test_the_title(rate, shown):
     assert title(1200, rate, 0.0123) == f"gradaudit: 1,200 iterations, {shown}, audit 1.2 %"

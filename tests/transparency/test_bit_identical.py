@@ -253,17 +253,11 @@ SCRIPTS = {
 COLD = ("data loader and Adam",)
 
 
-@pytest.fixture(scope="module")
-def warm(tmp_path_factory):
-    with Warm(tmp_path_factory.mktemp("warm")) as server:
-        yield server
-
-
 def both(warm: Warm, directory: Path, source: str) -> tuple[Result, Result]:
     """A script, plain and audited."""
     script = write(directory / "train.py", source)
     audit = ("run", "--quiet", "--fail-on", "never", "train.py")
-    return warm.plain(directory, str(script)), warm.audited(directory, *audit)
+    return warm.plain(directory, str(script)), warm.attentive(directory, *audit)
 
 
 def same(plain: Result, audited: Result) -> None:

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
-from launch.twins import Twins, write
+from launch.twins import write
 
 #: Trains until the probe is over, then tells of every iteration what torch ran in it.
 PROFILED = """
@@ -40,14 +40,15 @@ PROFILED = """
 
 
 @pytest.fixture(scope="module")
-def told(tmp_path_factory: pytest.TempPathFactory):
+def told(warm, tmp_path_factory):
     """(what the plain script says, what the audited one does, the report)."""
     directory = tmp_path_factory.mktemp("watch")
     write(directory / "train.py", PROFILED)
-    twins = Twins(directory, "train.py", options=("--quiet", "--json", "report.json"))
-    assert (twins.plain.code, twins.audited.code) == (0, 0), twins.audited.err
+    plain = warm.plain(directory, "train.py")
+    audited = warm.audited(directory, "run", "--quiet", "--json", "report.json", "train.py")
+    assert (plain.code, audited.code) == (0, 0), audited.err
     report = json.loads(Path(directory, "report.json").read_text())
-    return json.loads(twins.plain.out), json.loads(twins.audited.out), report
+    return json.loads(plain.out), json.loads(audited.out), report
 
 
 def test_tracer_and_function_mode_are_gone(told):

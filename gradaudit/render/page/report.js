@@ -13,17 +13,17 @@
   const number = (value) => value.toLocaleString("en-US");
   const prepared = new Map();
 
-  // A timeline as typed arrays: where its runs end, their states, their contributions.
+  // A timeline as typed arrays: where its runs end, their states, and what else is told of them.
   function timeline(index) {
     if (!prepared.has(index)) {
-      const flat = data.timelines[index], runs = flat.length / 3;
-      const ends = new Float64Array(runs), states = new Uint8Array(runs), contributions = new Float64Array(runs);
+      const flat = data.timelines[index], runs = flat.length / 2;
+      const ends = new Float64Array(runs), states = new Uint8Array(runs), kinds = new Uint32Array(runs);
       for (let run = 0, end = 0; run < runs; run++) {
-        ends[run] = end += flat[3 * run];
-        states[run] = flat[3 * run + 1];
-        contributions[run] = flat[3 * run + 2];
+        ends[run] = end += flat[2 * run];
+        kinds[run] = flat[2 * run + 1];
+        states[run] = data.kinds[kinds[run]][0];
       }
-      prepared.set(index, { ends, states, contributions });
+      prepared.set(index, { ends, states, kinds });
     }
     return prepared.get(index);
   }
@@ -320,6 +320,19 @@
     return best;
   }
 
+  // What a run tells: of the values, of the life, and of where it came from.
+  function lived(line, run) {
+    const [state, life, many, mixed, backwards] = data.kinds[line.kinds[run]];
+    const lines = [state, life].filter((each) => each !== null).map((each) => data.states[each].join(": "));
+    const from = run ? line.ends[run - 1] : 0, to = line.ends[run] - 1;
+    if (mixed) lines.push(`the gravest between ${number(from)} and ${number(to)}`);
+    else lines.push(from === to ? "only there" : `so from ${number(from)} to ${number(to)}`);
+    const counted = `${number(many)} ${many === 1 ? "contribution" : "contributions"}`;
+    if (many || !backwards.length) lines.push(backwards.length ? `${counted}, from` : counted);
+    else lines.push("what is there came from");
+    return [...lines, ...backwards.map((index) => data.backwards[index])];
+  }
+
   function told(row, iteration) {
     const lines = [`iteration ${number(iteration)}`];
     if (row.node.parameter === null) {
@@ -336,9 +349,7 @@
     const parameter = data.parameters[row.node.parameter], line = timeline(parameter.timeline), run = runAt(line, iteration);
     lines.unshift(parameter.name);
     if (run === line.ends.length || line.states[run] === UNSEEN) return [...lines, "not seen"].join("\n");
-    const [state, meaning] = data.states[line.states[run]], many = line.contributions[run];
-    lines.push(`${state}: ${meaning}`, `${number(many)} ${many === 1 ? "contribution" : "contributions"}`);
-    lines.push(`the same from ${number(run ? line.ends[run - 1] : 0)} to ${number(line.ends[run] - 1)}`);
+    lines.push(...lived(line, run));
     if (parameter.norm) {
       const iterations = data.sampled[parameter.sampled], sample = nearest(iterations, iteration);
       const value = parameter.norm[sample];

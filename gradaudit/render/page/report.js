@@ -55,7 +55,7 @@
       path.forEach((part, depth) => {
         const last = depth === path.length - 1;
         const key = (last ? "=" : ".") + part + (last && node.children.has("=" + part) ? index : "");
-        if (!node.children.has(key)) node.children.set(key, { label: part, children: new Map(), members: [], open: false, parameter: null });
+        if (!node.children.has(key)) node.children.set(key, { label: part, path: path.slice(0, depth + 1).join("."), children: new Map(), members: [], open: false, parameter: null });
         node = node.children.get(key);
         node.members.push(index);
         if (last) node.parameter = index;
@@ -65,6 +65,7 @@
       let children = [...node.children.values()];
       while (node !== root && children.length === 1 && children[0].parameter === null) {
         node.label += "." + children[0].label;
+        node.path = children[0].path;
         children = [...children[0].children.values()];
       }
       node.children = children;
@@ -189,7 +190,7 @@
     if (!norm) return null;
     const finite = norm.filter((value) => value !== null && value > 0).map(Math.log10);
     const low = Math.min(...finite), high = Math.max(...finite);
-    return finite.length ? { iterations: data.sampled[sampled], norm, low, high } : { iterations: data.sampled[sampled], norm, low: 0, high: 1 };
+    return { iterations: data.sampled[sampled], norm, low, high, drawn: finite.length > 0 };
   }
 
   // A norm over the iterations, on a logarithmic scale; what has no place on it stands at the edge.
@@ -291,7 +292,7 @@
         button.append(many);
         button.setAttribute("aria-expanded", String(open));
         button.removeAttribute("aria-pressed");
-        button.title = row.node.label;
+        button.title = row.node.path;
       } else {
         button.removeAttribute("aria-expanded");
         button.setAttribute("aria-pressed", String(selected === row.node.parameter));
@@ -342,7 +343,7 @@
         const state = run < line.ends.length ? line.states[run] : UNSEEN;
         counts.set(state, (counts.get(state) || 0) + 1);
       }
-      lines.unshift(`${row.node.label}: ${number(row.members.length)} parameters`);
+      lines.unshift(`${row.node.path}: ${number(row.members.length)} parameters`);
       for (const [state, many] of [...counts].sort((a, b) => a[0] - b[0])) lines.push(`${number(many)} ${state === UNSEEN ? "not seen" : data.states[state][0]}`);
       return lines.join("\n");
     }
@@ -454,13 +455,20 @@
       runs.push(`${number(start)} to ${number(line.ends[run] - 1)} ${line.states[run] === UNSEEN ? "not seen" : data.states[line.states[run]][0]}`);
     }
     say(`Iterations ${runs.join(", ")}${line.ends.length > 12 ? " …" : ""}`);
+    const backwards = [...new Set([...new Set(line.kinds)].flatMap((kind) => data.kinds[kind][4]))];
+    if (backwards.length) say(`Contributions from ${backwards.map((index) => data.backwards[index]).join("; ")}`);
     const sampled = norms(selected);
     if (!sampled) {
       say("No norm of its gradient was sampled.");
       return;
     }
+    const counted = `${number(sampled.norm.length)} ${sampled.norm.length === 1 ? "sample" : "samples"}`;
+    if (!sampled.drawn) {
+      say(`Norm of its gradient, ${counted}: all ${sampled.norm.some((value) => value === null) ? "zero or not finite" : "zero"}.`);
+      return;
+    }
     const ends = [sampled.low, sampled.high].map((power) => (10 ** power).toPrecision(3));
-    say(`Norm of its gradient, ${number(sampled.norm.length)} samples, ${ends[0]} to ${ends[1]} (logarithmic):`);
+    say(`Norm of its gradient, ${counted}, ${ends[0] === ends[1] ? ends[0] : `${ends[0]} to ${ends[1]} (logarithmic)`}:`);
     const plot = details.appendChild(document.createElement("canvas"));
     const scale = devicePixelRatio || 1, width = plot.clientWidth, height = plot.clientHeight;
     plot.width = width * scale;

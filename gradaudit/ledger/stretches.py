@@ -49,7 +49,12 @@ class Stretches:
             self._stride *= 2
         self._kept.append(stretch)
 
-    def __iter__(self) -> Iterator[Stretch]:
+    def told(self, samples: int, end: int) -> Iterator[Stretch]:
+        """All of them in order, after so many samples.
+
+        The last one goes on to the ``end`` if no later sample showed anything else.
+        """
         yield from self._kept
         if self._state is not None:
-            yield Stretch(self._first, self._last, self._state)
+            open_ended = 0 < samples == self._sample
+            yield Stretch(self._first, end if open_ended else self._last, self._state)

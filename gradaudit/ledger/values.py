@@ -117,10 +117,10 @@ class Values:
         self._spoilt: list[tuple[int, NonfiniteMade]] = []
         self._stretches: Stretches | None = None  # most leaves never need any
 
-    @property
-    def stretches(self) -> Iterator[Stretch]:
-        """From when to when it was zero or not finite, in order."""
-        return iter(self._stretches or ())
+    def stretches(self, end: int) -> Iterator[Stretch]:
+        """From when to when it was zero or not finite, in order; ``end`` is the last iteration."""
+        known = self._stretches
+        return iter(()) if known is None else known.told(self.sampled.count, end)
 
     def sample(self, iteration: int, norm: float, *, zero: bool, nonfinite: bool) -> None:
         """The gradient that a step was given."""

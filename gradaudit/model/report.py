@@ -166,10 +166,10 @@ class TimelineRun:
     """Iterations ``first`` to ``last``, both included, in which the state was the same.
 
     Where a timeline has too many runs to tell them all, neighbours are ``mixed`` in one, and the
-    gravest of their states is told.  ``zero`` and ``nonfinite`` were all samples from the first to
-    the last iteration; ``life`` is what became of these gradients all the same.  ``backwards`` are
-    the calls that the contributions came from, as indices into those of the report; of more than
-    eight, the first.
+    gravest of their states is told.  ``zero`` and ``nonfinite`` are told from a sample that showed
+    it to the last in a row that did, or to the end of the run; ``life`` is what became of the
+    gradient all the same.  ``backwards`` are the calls that the contributions came from, as indices
+    into those of the report; of more than eight, the first.
     """
 
     first: int

@@ -48,7 +48,10 @@ class Period:
 
 @dataclass(frozen=True, slots=True)
 class Stretch:
-    """From ``first`` to ``last`` all samples of a gradient were zero, or had NaN or Inf."""
+    """From ``first`` to ``last`` all samples of a gradient were zero, or had NaN or Inf.
+
+    The first iteration is that of a sample; so is the last, unless it is that of the run.
+    """
 
     first: int
     last: int

@@ -36,9 +36,11 @@ class Timelines:
         timeline = self._of_life.get(id(life))
         if timeline is None:
             timeline = self._of_life[id(life)] = self._lived(life)
-        stretches = tuple(self._ledger.values(leaf).stretches)
-        step = -(-len(stretches) // self._stretches) or 1
-        return tuple(with_values(timeline, stretches[::step])) if stretches else timeline
+        stretches = tuple(self._ledger.values(leaf).stretches(self._ledger.iteration))
+        if not stretches:
+            return timeline
+        step = -(-len(stretches) // self._stretches)
+        return tuple(with_values(timeline, (*stretches[:-1:step], stretches[-1])))
 
     def _lived(self, life: Life) -> tuple[TimelineRun, ...]:
         return tuple(

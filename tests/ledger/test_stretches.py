@@ -16,7 +16,8 @@ def told(samples: dict[int, str]) -> list[tuple[int, int, str]]:
     values = Values()
     for iteration, state in samples.items():
         values.sample(iteration, 1.0, zero=state == "zero", nonfinite=state == "nonfinite")
-    return [(each.first, each.last, each.state) for each in values.stretches]
+    end = max(samples, default=0)
+    return [(each.first, each.last, each.state) for each in values.stretches(end)]
 
 
 def test_samples_in_a_row_are_one_stretch():
@@ -29,18 +30,26 @@ def test_samples_in_a_row_are_one_stretch():
     assert told({0: "fine", 9: "fine"}) == []
 
 
+def test_what_the_last_sample_showed_goes_on_to_the_end():
+    values = Values()
+    values.sample(32, 0.0, zero=True, nonfinite=False)
+    assert [(each.first, each.last) for each in values.stretches(60)] == [(32, 60)]
+    values.sample(64, 1.0, zero=False, nonfinite=False)
+    assert [(each.first, each.last) for each in values.stretches(90)] == [(32, 32)]
+
+
 def test_what_updates_by_hand_used_is_told_of_these_iterations_only():
     values = Values()
     for iteration in (3, 4, 9):
         values.use(iteration)
-    assert [(each.first, each.last) for each in values.stretches] == [(3, 4), (9, 9)]
+    assert [(each.first, each.last) for each in values.stretches(20)] == [(3, 4), (9, 9)]
 
 
 def test_iterations_that_were_none_are_forgotten():
     values = Values()
     for iteration in (30, 0, 1):
         values.use(iteration)
-    assert [(each.first, each.last) for each in values.stretches] == [(0, 1)]
+    assert [(each.first, each.last) for each in values.stretches(20)] == [(0, 1)]
 
 
 @given(SAMPLES, st.integers(1, 40))

@@ -58,7 +58,9 @@ def main_of(sample: Report) -> str:
     return html(sample).partition("<header")[2].partition("<script")[0]
 
 
-@pytest.mark.parametrize("name", ["healthy", "many", "hostile", "failed", "no_torch", "tamed"])
+@pytest.mark.parametrize(
+    "name", ["healthy", "many", "hostile", "failed", "no_torch", "tamed", "worthless"]
+)
 def test_it_is_as_it_was(name):
     assert_as_before(main_of(EVERY[name]), f"{name}.html")
 

@@ -239,6 +239,14 @@ def test_selecting_a_name_shows_its_facts_and_norms(reader):
     assert shown.find_elements(By.TAG_NAME, "canvas")
 
 
+def test_norms_that_are_all_zero_are_called_so_and_not_drawn(reader):
+    zero = replace(parameter("w"), grad_norm=((0, 0.0), (1, 0.0)))
+    reader.open(report(parameters=(zero,)))
+    reader.label("w").click()
+    assert "2 samples: all zero." in reader.find("details").text
+    assert not reader.find("details").find_elements(By.TAG_NAME, "canvas")
+
+
 def test_a_long_run_is_smooth(reader):
     reader.open(long_run())
     reader.find("unfold").click()

@@ -11,6 +11,8 @@ from gradaudit.model.report import ExceptionInfo, Gap, Report, TimelineRun
 from gradaudit.render.json_report import ReportError, dumps, loads
 
 from .reports import at, finding, parameter, report
+from .samples import EVERY
+from .snapshots import assert_as_before
 
 
 def rich_report() -> Report:
@@ -51,6 +53,17 @@ def refusal(data: bytes) -> str:
 @pytest.mark.parametrize("original", [report(), rich_report()], ids=["empty", "rich"])
 def test_a_report_survives_the_round_trip(original):
     assert loads(dumps(original)) == original
+
+
+@pytest.mark.parametrize("name", ["healthy", "many", "hostile", "worthless", "no_torch"])
+def test_it_is_as_it_was(name):
+    assert_as_before(dumps(EVERY[name]).decode(), f"{name}.json")
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_awkward_reports_survive_it_too(name):
+    once = loads(dumps(EVERY[name]))  # what no file can hold is spelled out by then
+    assert dumps(loads(dumps(once))) == dumps(once) == dumps(EVERY[name])
 
 
 def test_unknown_fields_are_tolerated():

@@ -50,11 +50,11 @@ def test_a_sample_that_was_worthless_is_told_in_its_iteration():
     ]
 
 
-def test_between_two_samples_that_agree_it_was_so():
+def test_between_two_samples_that_agree_and_after_the_last_it_was_so():
     always = dict.fromkeys(range(100), "zero")
-    assert brief(trained(100, always, sampled=range(0, 100, 32))) == [
-        (0, 96, "zero", "fresh"),
-        (97, 99, "fresh", None),
+    assert brief(trained(100, always, sampled=range(4, 100, 32))) == [
+        (0, 3, "fresh", None),
+        (4, 99, "zero", "fresh"),
     ]
 
 

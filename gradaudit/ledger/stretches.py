@@ -52,9 +52,9 @@ class Stretches:
     def told(self, samples: int, end: int) -> Iterator[Stretch]:
         """All of them in order, after so many samples.
 
-        The last one goes on to the ``end`` if no later sample showed anything else.
+        The last one goes on to the ``end`` if it is of several, and no later one was another.
         """
         yield from self._kept
         if self._state is not None:
-            open_ended = 0 < samples == self._sample
+            open_ended = self._first < self._last and 0 < samples == self._sample
             yield Stretch(self._first, end if open_ended else self._last, self._state)

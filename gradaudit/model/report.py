@@ -167,9 +167,9 @@ class TimelineRun:
 
     Where a timeline has too many runs to tell them all, neighbours are ``mixed`` in one, and the
     gravest of their states is told.  ``zero`` and ``nonfinite`` are told from a sample that showed
-    it to the last in a row that did, or to the end of the run; ``life`` is what became of the
-    gradient all the same.  ``backwards`` are the calls that the contributions came from, as indices
-    into those of the report; of more than eight, the first.
+    it to the last in a row that did, or to the end of the run if that were several; ``life`` is
+    what became of the gradient all the same.  ``backwards`` are the calls that the contributions
+    came from, as indices into those of the report; of more than eight, the first.
     """
 
     first: int

@@ -30,12 +30,13 @@ def test_samples_in_a_row_are_one_stretch():
     assert told({0: "fine", 9: "fine"}) == []
 
 
-def test_what_the_last_sample_showed_goes_on_to_the_end():
+def test_what_the_last_samples_showed_goes_on_to_the_end():
     values = Values()
-    values.sample(32, 0.0, zero=True, nonfinite=False)
-    assert [(each.first, each.last) for each in values.stretches(60)] == [(32, 60)]
-    values.sample(64, 1.0, zero=False, nonfinite=False)
-    assert [(each.first, each.last) for each in values.stretches(90)] == [(32, 32)]
+    told_at_last = [[(32, 32)], [(32, 99)], [(32, 64)]]
+    for iteration, zero in ((32, True), (64, True), (96, False)):
+        values.sample(iteration, 1.0, zero=zero, nonfinite=False)
+        stretches = [(each.first, each.last) for each in values.stretches(99)]
+        assert stretches == told_at_last.pop(0)
 
 
 def test_what_updates_by_hand_used_is_told_of_these_iterations_only():

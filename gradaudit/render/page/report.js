@@ -468,7 +468,8 @@
       return;
     }
     const ends = [sampled.low, sampled.high].map((power) => (10 ** power).toPrecision(3));
-    say(`Norm of its gradient, ${counted}, ${ends[0] === ends[1] ? ends[0] : `${ends[0]} to ${ends[1]} (logarithmic)`}:`);
+    const beyond = sampled.norm.some((value) => value === null || value <= 0) ? "; marks at the lower edge are zero, at the upper one not finite" : "";
+    say(`Norm of its gradient, ${counted}, ${ends[0] === ends[1] ? ends[0] : `${ends[0]} to ${ends[1]} (logarithmic)`}${beyond}:`);
     const plot = details.appendChild(document.createElement("canvas"));
     const scale = devicePixelRatio || 1, width = plot.clientWidth, height = plot.clientHeight;
     plot.width = width * scale;

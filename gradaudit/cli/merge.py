@@ -18,7 +18,8 @@ Examples:
     gradaudit merge rank*.json
 
 \b
-Exit code: 1 when a finding reaches --fail-on, else 0; 2 when a report cannot be read.
+Exit code: 1 when a finding reaches --fail-on, else 0; 2 when a report
+cannot be read.
 """
 
 
@@ -36,7 +37,10 @@ def merge(
         FailOn, typer.Option(help="Exit with 1 on findings as severe as this, or more.")
     ] = FailOn.error,
 ) -> None:
-    """Merge the reports of several processes, and compare what their gradients went through."""
+    """Merge the reports of several processes into one.
+
+    What the gradients of replicated parameters went through is compared (GA601 to GA603).
+    """
     from gradaudit.render.console import render_report
     from gradaudit.rules.merge import merge as merged
     from gradaudit.taming.threshold import reaching

@@ -1,10 +1,12 @@
 """Events become lives: a pure fold, constant memory per parameter in a steady run, stdlib only.
 
 ``life``      what happened to one gradient, as a small state machine with tallies
+``timeline``  what its iterations were, one after the other
 ``cohorts``   parameters that lived alike so far share one life; an event splits, never copies
 ``cycle``     where one training iteration ends and the next begins
 ``evidence``  what the probe found out about single leaves, for those that starve
 ``values``    how large the gradients were, and which operation spoilt them
+``stretches`` from when to when they were zero or not finite
 ``stock``     what a gradient holds: contributions, each with its backward
 ``records``   what is known of optimizers, backwards and clearings
 ``ledger``    the fold itself

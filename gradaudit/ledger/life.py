@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 from gradaudit.ledger.stock import Entry, Mixture, put
 from gradaudit.ledger.tally import SiteTally, Tally
-from gradaudit.model.report import State, TimelineRun
+from gradaudit.ledger.timeline import Timeline
+from gradaudit.model.report import State
 from gradaudit.model.sites import Site
-from gradaudit.model.timelines import coarsened
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,9 +32,6 @@ class Wiped:
     backward: Site
 
 
-#: How many runs a timeline has; beyond, older neighbours are joined.
-RUNS = 2048
-
 #: How many wiped backwards may be in doubt at a time.
 DOUBTS = 64
 
@@ -53,6 +50,7 @@ class Life:
         "_in_doubt",
         "_outcome",
         "_soiled_read",
+        "_sources",
         "_unread",
         "applied",
         "applied_from",
@@ -130,14 +128,16 @@ class Life:
         self.was_read = SiteTally()
         #: reads that showed a sum with what an earlier read had shown; at the adding backward
         self.stale_read = SiteTally()
-        self.timeline: list[TimelineRun] = []
+        self.timeline = Timeline()
         self._soiled_read: Site | None = None
         self._unread = False
         self._in_doubt: list[Wiped] = []
         self._outcome: State | None = None
         self._contributions = 0
+        #: where the contributions of this iteration that the buffer no longer holds came from
+        self._sources: list[Entry] = []
         if iteration:
-            self._push(iteration - 1, "frozen" if frozen else "none", 0)
+            self.timeline.add(iteration - 1, "frozen" if frozen else "none", 0, ())
 
     def copy(self) -> Life:
         """An equal life that goes on by itself: what a cohort does when it splits."""
@@ -158,10 +158,10 @@ class Life:
             "clipped",
             "clipped_late",
             "clipped_scaled",
+            "timeline",
         ):
             setattr(other, name, getattr(self, name).copy())
         other.starved = {key: tally.copy() for key, tally in self.starved.items()}
-        other.timeline = list(self.timeline)
         other.stock = [entry.copy() for entry in self.stock]
         other.applied_from = dict(self.applied_from)
         other.mixed = {mixture: tally.copy() for mixture, tally in self.mixed.items()}
@@ -210,6 +210,7 @@ class Life:
             else:
                 self._outcome = "fresh" if self.held == 1 else "accumulated"
             self._contributions = self.held
+            self._sources = self.stock
         self.applied.add(iteration)
         for entry in self.stock:
             self.applied_from[entry.site] = self.applied_from.get(entry.site, 0) + entry.count
@@ -241,7 +242,9 @@ class Life:
             else:
                 self.discarded.add_at(iteration, site)
                 self._doubt(site, iteration)
-                self._outcome = self._outcome or "discarded"
+                if self._outcome in (None, "discarded"):
+                    self._outcome = "discarded"
+                    self._sources = self._sources + self.stock
         self.held = self.spent = 0
         self.inherited = False
         self.stock = []
@@ -311,24 +314,15 @@ class Life:
         if state is None:
             unfed: State = "unapplied" if self.inherited else "none"
             state = "unapplied" if self.held else "frozen" if self.frozen else unfed
-        self._push(iteration, state, self._contributions)
+        sources = self._sources
+        if state in ("unapplied", "discarded"):
+            sources = sources + self.stock
+        self.timeline.add(iteration, state, self._contributions, sources)
         self._outcome = None
         self._contributions = 0
+        self._sources = []
 
     def forget_timeline(self) -> None:
         """Drop iterations that turn out not to have been any."""
-        self.timeline.clear()
+        self.timeline = Timeline()
         self.born = 0
-
-    def _push(self, iteration: int, state: State, contributions: int) -> None:
-        runs = self.timeline
-        first = 0
-        if runs:
-            last = runs[-1]
-            if last.state == state and last.contributions == contributions:
-                runs[-1] = TimelineRun(last.first, iteration, state, contributions)
-                return
-            first = last.last + 1
-            if len(runs) >= RUNS:
-                runs[:] = coarsened(runs, RUNS // 2)
-        runs.append(TimelineRun(first, iteration, state, contributions))

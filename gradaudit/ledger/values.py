@@ -7,8 +7,10 @@ from collections.abc import Iterator
 from math import isfinite
 from operator import itemgetter
 
+from gradaudit.ledger.stretches import Stretches
 from gradaudit.ledger.tally import Tally
 from gradaudit.model.events import NonfiniteMade, ZeroMade
+from gradaudit.model.timelines import Stretch, Worthless
 
 #: How many norms are kept for one leaf; beyond, every other one is dropped.
 NORMS = 200
@@ -94,7 +96,16 @@ class Values:
     it for the first of them, where it was seen.  ``flattened`` are the operations that made zeros.
     """
 
-    __slots__ = ("_spoilt", "culprit", "flattened", "nonfinite", "norms", "sampled", "zero")
+    __slots__ = (
+        "_spoilt",
+        "_stretches",
+        "culprit",
+        "flattened",
+        "nonfinite",
+        "norms",
+        "sampled",
+        "zero",
+    )
 
     def __init__(self) -> None:
         self.sampled = Tally()
@@ -104,6 +115,12 @@ class Values:
         self.culprit: NonfiniteMade | None = None
         self.flattened: list[ZeroMade] = []
         self._spoilt: list[tuple[int, NonfiniteMade]] = []
+        self._stretches: Stretches | None = None  # most leaves never need any
+
+    def stretches(self, end: int) -> Iterator[Stretch]:
+        """From when to when it was zero or not finite, in order; ``end`` is the last iteration."""
+        known = self._stretches
+        return iter(()) if known is None else known.told(self.sampled.count, end)
 
     def sample(self, iteration: int, norm: float, *, zero: bool, nonfinite: bool) -> None:
         """The gradient that a step was given."""
@@ -112,6 +129,7 @@ class Values:
             self.norms.add(iteration, norm)
         if zero:
             self.zero.add(iteration)
+            self._stretch(iteration, "zero")
         if nonfinite:
             self.use(iteration)
 
@@ -120,6 +138,12 @@ class Values:
         if not self.nonfinite:
             self.culprit = self._spoilt_in(iteration)
         self.nonfinite.add(iteration)
+        self._stretch(iteration, "nonfinite")
+
+    def _stretch(self, iteration: int, state: Worthless) -> None:
+        if self._stretches is None:
+            self._stretches = Stretches()
+        self._stretches.add(iteration, state, self.sampled.count)
 
     def spoil(self, made: NonfiniteMade, iteration: int) -> None:
         """An operation made NaN or Inf of it; whether a step will use that is yet to be seen."""

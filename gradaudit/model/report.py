@@ -24,8 +24,8 @@ State = Literal[
     "stale",  # applied together with what an earlier step had applied already
     "discarded",  # cleared before anything applied it
     "unapplied",  # still held at the end of the iteration
-    "zero",  # held, but every element is zero
-    "nonfinite",  # held, with NaN or Inf
+    "zero",  # applied, and all zero whenever it was sampled
+    "nonfinite",  # applied, with NaN or Inf whenever it was sampled
     "frozen",  # requires_grad was False
 ]
 
@@ -166,7 +166,10 @@ class TimelineRun:
     """Iterations ``first`` to ``last``, both included, in which the state was the same.
 
     Where a timeline has too many runs to tell them all, neighbours are ``mixed`` in one, and the
-    gravest of their states is told.
+    gravest of their states is told.  ``zero`` and ``nonfinite`` are told from a sample that showed
+    it to the last in a row that did, or to the end of the run if that were several; ``life`` is
+    what became of the gradient all the same.  ``backwards`` are the calls that the contributions
+    came from, as indices into those of the report; of more than eight, the first.
     """
 
     first: int
@@ -174,6 +177,8 @@ class TimelineRun:
     state: State
     contributions: int
     mixed: bool = False
+    life: State | None = None
+    backwards: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,6 +213,7 @@ class Summary:
 class Report:
     """Everything one run has to say.
 
+    ``backwards`` are the places at which gradients were computed, in order of appearance.
     In a merged report the iterations of ``run`` are those of the process that made most of them,
     and its calls are those of all processes together.
     """
@@ -225,3 +231,4 @@ class Report:
     suppressed: tuple[Suppressed, ...] = ()
     unused_ignores: tuple[str, ...] = ()
     ranks: tuple[RankInfo, ...] = ()  # of a merged report: the processes it is made of
+    backwards: tuple[Location, ...] = ()

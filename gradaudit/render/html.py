@@ -28,6 +28,7 @@ from gradaudit.render.states import LOOKS
 from gradaudit.render.unicode import encodable, encodable_text, visible
 from gradaudit.render.words import (
     count,
+    depth,
     ended_with,
     inside,
     loudest_first,
@@ -92,6 +93,7 @@ def _context(report: Report) -> dict[str, Any]:
         "report": report,
         "who": who(report),
         "verdict": verdict(report),
+        "depth": depth(report),
         "failure": ended_with(report.run),
         "findings": [
             _Told(finding, ", ".join(_facts(finding, known, report)))

@@ -34,8 +34,9 @@ def dumps(report: Report) -> bytes:
     builtins = msgspec.to_builtins(report)
     for parameter in builtins["parameters"]:
         for run in parameter["timeline"]:
-            if not run["mixed"]:
-                del run["mixed"]  # said of few, and runs are many
+            for rare in ("mixed", "life", "backwards"):
+                if not run[rare]:
+                    del run[rare]  # said of few, and runs are many
     try:
         msgspec.json.encode(builtins)
     except UnicodeEncodeError:  # surrogates: file names and arguments that were not UTF-8
@@ -48,9 +49,11 @@ def loads(data: bytes) -> Report:
     document = _readable(_parse(data))
     _restore_nonfinite(document)
     try:
-        return msgspec.convert(document, Report)
+        report = msgspec.convert(document, Report)
     except msgspec.ValidationError as error:
         raise ReportError(_damage(str(error))) from None
+    _check_references(report)
+    return report
 
 
 def _layout(value: object, depth: int) -> str:
@@ -111,6 +114,16 @@ def _restore_nonfinite(document: dict[str, object]) -> None:
         for sample in _items(samples):
             if isinstance(sample, list) and len(sample) == 2 and sample[1] is None:
                 sample[1] = math.nan
+
+
+def _check_references(report: Report) -> None:
+    known = range(len(report.backwards))
+    for number, parameter in enumerate(report.parameters):
+        if any(index not in known for run in parameter.timeline for index in run.backwards):
+            raise ReportError(
+                f"this gradaudit report is damaged at parameters[{number}].timeline: it refers to "
+                "a backward that is not there"
+            )
 
 
 def _items(value: object) -> list[object]:

@@ -1,8 +1,8 @@
 """The lives of all parameters as the data of a picture: small, whatever the run was.
 
-Parameters that lived alike share one timeline, which is written as lengths.  Should the timelines
-still be too many and too long for a page, neighbouring runs are told as one, in the gravest of
-their states, until they fit; then the page says so.
+Parameters that lived alike share one timeline, which is written as lengths and kinds of runs.
+Should the timelines still be too many and too long for a page, neighbouring runs are told as one,
+in the gravest of their states, until they fit; then the page says so.
 """
 
 from __future__ import annotations
@@ -12,17 +12,25 @@ from collections.abc import Sequence
 from typing import Any
 
 from gradaudit.model.report import ParameterInfo, Report, TimelineRun
+from gradaudit.model.sites import Location
 from gradaudit.model.timelines import GRAVITY, coarsened
+from gradaudit.render.excerpt import source_line
 from gradaudit.render.states import LOOKS
 from gradaudit.render.unicode import visible
-from gradaudit.render.words import loudest_first
+from gradaudit.render.words import loudest_first, path_line_column
 
 #: Runs of all timelines together; each costs some eight bytes.
 MOST_RUNS = 200_000
+#: Characters of a line that is quoted.
+_WIDEST = 80
 #: Samples of one parameter's norm: more than a plot has pixels for.
 MOST_SAMPLES = 200
 
-_UNSEEN = len(LOOKS)  # an iteration that no run covers
+#: What is told of a run: its state, the state of its life if that is another, contributions,
+#: whether it is mixed, and from which backwards.
+_Kind = tuple[int, int | None, int, bool, tuple[int, ...]]
+
+_UNSEEN: _Kind = (len(LOOKS), None, 0, False, ())  # iterations that no run covers
 
 
 def picture(report: Report) -> dict[str, Any]:
@@ -30,13 +38,16 @@ def picture(report: Report) -> dict[str, Any]:
     shared: dict[tuple[TimelineRun, ...], int] = {}
     sampled: dict[tuple[int, ...], int] = {}
     parameters = [_parameter(info, shared, sampled) for info in report.parameters]
+    kinds: dict[_Kind, int] = {}
     room = MOST_RUNS // max(len(shared), 1)
     coarse = any(len(timeline) > room for timeline in shared)
     number = {info.name: index for index, info in enumerate(report.parameters)}
     return {
         "iterations": _length(report),
         "states": [[state, look.meaning] for state, look in LOOKS.items()],
-        "timelines": [_flat(coarsened(timeline, max(room, 2))) for timeline in shared],
+        "timelines": [_flat(coarsened(timeline, max(room, 2)), kinds) for timeline in shared],
+        "kinds": list(kinds),
+        "backwards": [_place(location) for location in report.backwards],
         "coarse": coarse,
         "sampled": list(sampled),
         "parameters": parameters,
@@ -77,16 +88,27 @@ def _parameter(
     return told
 
 
-def _flat(timeline: Sequence[TimelineRun]) -> list[int]:
-    """Write length, state and contributions of each run in a row."""
+def _flat(timeline: Sequence[TimelineRun], kinds: dict[_Kind, int]) -> list[int]:
+    """Write length and kind of each run in a row."""
     flat: list[int] = []
     at = 0
     for run in timeline:
         if run.first > at:
-            flat += (run.first - at, _UNSEEN, 0)
-        flat += (run.last + 1 - run.first, GRAVITY[run.state], run.contributions)
+            flat += (run.first - at, kinds.setdefault(_UNSEEN, len(kinds)))
+        flat += (run.last + 1 - run.first, kinds.setdefault(_kind(run), len(kinds)))
         at = run.last + 1
     return flat
+
+
+def _kind(run: TimelineRun) -> _Kind:
+    life = None if run.life is None else GRAVITY[run.life]
+    return GRAVITY[run.state], life, run.contributions, run.mixed, run.backwards
+
+
+def _place(location: Location) -> str:
+    line = visible(source_line(location).strip())
+    quoted = line if len(line) <= _WIDEST else line[: _WIDEST - 1] + "…"
+    return f"{visible(path_line_column(location))} {quoted}".rstrip()
 
 
 def _thinned(samples: Sequence[tuple[int, float]]) -> list[tuple[int, float]]:

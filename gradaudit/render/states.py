@@ -18,11 +18,11 @@ class Look:
 
 #: Where several states share one character or pixel, the gravest is shown.
 LOOKS: dict[State, Look] = {
-    "nonfinite": Look("N", "bold red", "held NaN or Inf"),
+    "nonfinite": Look("N", "bold red", "NaN or Inf whenever it was sampled"),
     "stale": Look("!", "red", "applied again with what was applied before"),
     "discarded": Look("x", "magenta", "cleared before anything applied it"),
     "unapplied": Look("u", "yellow", "still held, applied by nothing"),
-    "zero": Look("0", "yellow", "held, but every element is zero"),
+    "zero": Look("0", "yellow", "all zero whenever it was sampled"),
     "none": Look(".", "dim", "no gradient"),
     "accumulated": Look("+", "cyan", "several contributions, applied together"),
     "fresh": Look("=", "green", "one contribution, applied"),

@@ -91,6 +91,18 @@ def extent(report: Report) -> str:
     return ", ".join(counts) + _ending(run)
 
 
+def depth(report: Report) -> str:
+    """Say how closely the iterations were looked at."""
+    total, probed = report.run.iterations, report.coverage.probed_iterations
+    if not total or not probed:
+        return ""
+    first = f"The first {probed:,} of {count(total, 'iteration')} were probed closely, the others"
+    closely = f"{first} watched" if probed < total else "All iterations were probed closely"
+    sampled = sum((run.last - run.first) // run.step + 1 for run in report.coverage.sampled)
+    values = f"; the values of gradients were sampled in {sampled:,}" if sampled else ""
+    return f"{closely}{values}."
+
+
 def seen_in(finding: Finding, report: Report) -> str:
     """Say in which iterations a finding was seen, and in which ranks."""
     ranks = in_ranks(finding.ranks, *processes(report)) if report.ranks and finding.ranks else ""

@@ -8,7 +8,7 @@
 ``provenance`` which backwards put what into the gradients that were applied
 ``follows``    what hangs below a cause
 ``judge``      lets every rule speak once; one root cause, one finding
-``assemble``   writes the report
+``assemble``   writes the report; ``timelines`` what it tells of every iteration
 ``merge``      makes one report of those of several processes; ``alike`` is what they share
 ``ranks``      the questions rules ask across them
 """

@@ -18,6 +18,8 @@ from gradaudit.model.report import (
     Report,
     TimelineRun,
 )
+from gradaudit.model.sites import Location
+from gradaudit.model.timelines import lives, stretches_of, with_values
 from gradaudit.rules.words import in_ranks
 
 _T = TypeVar("_T")
@@ -93,11 +95,17 @@ def _is_part_of(info: ParameterInfo, longer: ParameterInfo) -> bool:
 
 
 def _until(timeline: Sequence[TimelineRun], end: int) -> list[TimelineRun]:
-    return [replace(run, last=min(run.last, end)) for run in timeline if run.first <= end]
+    return [replace(run, last=min(run.last, end)) for run in lives(timeline) if run.first <= end]
 
 
 def _one_life(alike: Sequence[ParameterInfo]) -> ParameterInfo:
-    return replace(alike[0], ranks=_united(info.ranks for info in alike))
+    """The longest life, worthless wherever one of the others was."""
+    others = [info.timeline for info in alike[1:]]
+    return replace(
+        alike[0],
+        timeline=tuple(with_values(alike[0].timeline, stretches_of(others))),
+        ranks=_united(info.ranks for info in alike),
+    )
 
 
 def _end(timeline: Sequence[TimelineRun]) -> int:
@@ -105,6 +113,33 @@ def _end(timeline: Sequence[TimelineRun]) -> int:
 
 
 # -- places ----------------------------------------------------------------------------------------
+
+
+def with_common_backwards(reports: Sequence[Report]) -> list[Report]:
+    """Let the timelines of all reports refer to the same backwards."""
+    number: dict[Location, int] = {}
+    for report in reports:
+        for place in report.backwards:
+            number.setdefault(place, len(number))
+    return [_with_backwards(report, number) for report in reports]
+
+
+def _with_backwards(report: Report, number: dict[Location, int]) -> Report:
+    numbers = [number[place] for place in report.backwards]
+    common = replace(report, backwards=tuple(number))
+    if numbers == list(range(len(numbers))):
+        return common
+    return replace(
+        common,
+        parameters=tuple(
+            replace(info, timeline=tuple(_referring(run, numbers) for run in info.timeline))
+            for info in report.parameters
+        ),
+    )
+
+
+def _referring(run: TimelineRun, numbers: Sequence[int]) -> TimelineRun:
+    return replace(run, backwards=tuple(numbers[index] for index in run.backwards))
 
 
 def loops(reports: Sequence[Report]) -> tuple[Loop, ...]:

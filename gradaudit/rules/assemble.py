@@ -21,15 +21,13 @@ from gradaudit.model.report import (
     Tool,
 )
 from gradaudit.model.run import RunFacts
-from gradaudit.model.timelines import coarsened
+from gradaudit.model.sites import Location
 from gradaudit.rules.case import Case
 from gradaudit.rules.judge import judge
+from gradaudit.rules.timelines import Timelines
 
 #: How many sampled norms a report holds at most, and of each parameter at least.
 _ALL_NORMS, _FEWEST_NORMS = 40_000, 10
-
-#: How many runs of timelines, likewise.
-_ALL_RUNS, _FEWEST_RUNS = 30_000, 10
 
 
 def assemble(recording: Recording | None, facts: RunFacts) -> Report:
@@ -38,7 +36,9 @@ def assemble(recording: Recording | None, facts: RunFacts) -> Report:
         return _report(facts, None, (), (), ())
     case = Case(recording, complete=facts.outcome == "completed", whole=facts.whole)
     findings = judge(case)
-    return _report(facts, recording, findings, _parameters(case), _optimizers(case))
+    timelines = Timelines(case.ledger, len(recording.leaves))
+    parameters = _parameters(case, timelines)
+    return _report(facts, recording, findings, parameters, _optimizers(case), timelines.backwards)
 
 
 def _report(
@@ -47,6 +47,7 @@ def _report(
     findings: tuple[Finding, ...],
     parameters: tuple[ParameterInfo, ...],
     optimizers: tuple[OptimizerInfo, ...],
+    backwards: tuple[Location, ...] = (),
 ) -> Report:
     return Report(
         schema_version=1,
@@ -69,6 +70,7 @@ def _report(
                 for severity in ("error", "warning", "note")
             )
         ),
+        backwards=backwards,
     )
 
 
@@ -106,10 +108,10 @@ def _coverage(recording: Recording | None, facts: RunFacts) -> Coverage:
     )
 
 
-def _parameters(case: Case) -> tuple[ParameterInfo, ...]:
+def _parameters(case: Case, timelines: Timelines) -> tuple[ParameterInfo, ...]:
     names = {number: facts.name for number, facts in case.recording.optimizers.items()}
     many = max(len(case.recording.leaves), 1)
-    kept, runs = max(_FEWEST_NORMS, _ALL_NORMS // many), max(_FEWEST_RUNS, _ALL_RUNS // many)
+    kept = max(_FEWEST_NORMS, _ALL_NORMS // many)
     owners: dict[int, list[str]] = {}
     for number, record in case.ledger.optimizers.items():
         for leaf in record.members:
@@ -124,7 +126,7 @@ def _parameters(case: Case) -> tuple[ParameterInfo, ...]:
             requires_grad=facts.requires_grad,
             is_leaf=True,
             optimizers=tuple(owners.get(leaf, ())),
-            timeline=tuple(coarsened(case.life(leaf).timeline, runs)),
+            timeline=timelines.of(leaf),
             grad_norm=_thinned(
                 tuple(case.ledger.values(leaf).norms), NORMS if facts.replicated else kept
             ),

@@ -36,6 +36,7 @@ def merge(reports: Sequence[Report], frame: Run | None = None) -> Report:
     ``frame`` is the run of the process that the user started, if that one is none of them.
     """
     marked = sorted(_marked(reports), key=lambda report: infos(report)[0].rank)
+    marked = alike.with_common_backwards(marked)
     findings = judge_ranks(Ranks(marked, alike.findings(marked)))
     everyone = [info for report in marked for info in infos(report)]
     everyone.sort(key=lambda info: info.rank)

@@ -1,7 +1,8 @@
 """What is new, gone or changed between two reports of, one would think, the same training.
 
 The same finding is told by its fingerprint.  Where that has changed with the text of the line, it
-is still the same one if the rule and the parameters are.
+is still the same one if the rule and the parameters are.  Of gradients their lives are compared:
+their values are sampled in other iterations each time.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from typing import TypeVar
 
 from gradaudit.model.findings import Finding
 from gradaudit.model.report import ParameterInfo, Report, State
+from gradaudit.model.timelines import life
 
 #: The states a gradient went through, in the order in which they first came.
 Course = tuple[State, ...]
@@ -110,4 +112,4 @@ def _lives(
 
 
 def _course(info: ParameterInfo) -> Course:
-    return tuple(dict.fromkeys(run.state for run in info.timeline))
+    return tuple(dict.fromkeys(map(life, info.timeline)))

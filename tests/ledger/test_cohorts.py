@@ -81,7 +81,7 @@ def test_a_copied_life_shares_no_tally():
     assert life.discarded.count == 1
     assert life.missing.count == 1
     assert life.starved[False, True].count == 1
-    assert life.timeline == []
+    assert list(life.timeline) == []
 
 
 def test_a_selection_is_remembered_until_a_split():

@@ -7,7 +7,15 @@ import random
 from dataclasses import replace
 
 from gradaudit.model.findings import Consequence, Related, Span, Suppressed
-from gradaudit.model.report import ExceptionInfo, Gap, Report, TimelineRun
+from gradaudit.model.report import (
+    Coverage,
+    ExceptionInfo,
+    Gap,
+    ParameterInfo,
+    Report,
+    Stride,
+    TimelineRun,
+)
 
 from .reports import at, finding, parameter, report
 
@@ -63,7 +71,27 @@ _COMPILED = Gap(
     "code under torch.compile runs without the probe: gradients are followed at its edges, and "
     "cuts inside cannot be told",
 )
+_NONFINITE = finding(
+    "the backward of `h.sqrt()` makes the gradient of 2 parameters NaN or Inf",
+    rule="GA501",
+    name="nonfinite-gradient",
+    parameters=("net.encoder.weight", "net.head.weight"),
+    location=at(41, "    h = h.sqrt()", "h.sqrt()"),
+    iterations=Span(40, 119, 5),
+    help="Add a small number under it.",
+)
+_SPOILT = (
+    TimelineRun(0, 39, "accumulated", 2, backwards=(0, 1)),
+    TimelineRun(40, 119, "nonfinite", 2, life="accumulated", backwards=(0, 1)),
+)
 _HOSTILE_LINE = "\tx = " + "a+" * 100 + "梯度.detach()" + "+b" * 100
+
+
+def _lived(
+    name: str, *runs: TimelineRun, norm: tuple[tuple[int, float], ...] = ()
+) -> ParameterInfo:
+    return replace(parameter(name), timeline=runs, grad_norm=norm)
+
 
 SAMPLES = {
     "healthy": report(),
@@ -116,6 +144,19 @@ SAMPLES = {
     ),
     "nothing_but_tamed": replace(
         report(), suppressed=(Suppressed(_GRAPH_CUT, "setting", "ignored in gradaudit.toml"),)
+    ),
+    "worthless": replace(
+        report(
+            _NONFINITE,
+            parameters=(
+                _lived("net.encoder.weight", *_SPOILT, norm=((0, 0.5), (40, math.nan))),
+                _lived("net.head.weight", *_SPOILT, norm=((0, 0.25), (40, math.nan))),
+                _lived("net.gate.weight", TimelineRun(0, 119, "zero", 1, False, "fresh", (1,))),
+                _lived("net.unused.weight", TimelineRun(0, 119, "none", 0)),
+            ),
+        ),
+        coverage=Coverage(3, (), (Stride(0, 7, 1), Stride(8, 104, 32))),
+        backwards=(at(40, "    penalty.backward()"), at(44, "    loss.backward()")),
     ),
     "columns_beyond_the_line": report(
         finding(location=at(5, "    y = f(", column=400, end_column=500)),

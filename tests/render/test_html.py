@@ -58,7 +58,9 @@ def main_of(sample: Report) -> str:
     return html(sample).partition("<header")[2].partition("<script")[0]
 
 
-@pytest.mark.parametrize("name", ["healthy", "many", "hostile", "failed", "no_torch", "tamed"])
+@pytest.mark.parametrize(
+    "name", ["healthy", "many", "hostile", "failed", "no_torch", "tamed", "worthless"]
+)
 def test_it_is_as_it_was(name):
     assert_as_before(main_of(EVERY[name]), f"{name}.html")
 
@@ -106,20 +108,37 @@ def test_a_long_run_of_many_parameters_stays_below_five_mebibytes():
     assert not Page(page).data["coarse"]
 
 
-def unfolded(timeline: list[int]) -> list[tuple[int, int, int]]:
-    return list(zip(timeline[::3], timeline[1::3], timeline[2::3], strict=True))
+def unfolded(data: dict, timeline: list[int]) -> list[tuple]:
+    """Length and kind of each run."""
+    kinds = [data["kinds"][kind] for kind in timeline[1::2]]
+    return [(length, *kind) for length, kind in zip(timeline[::2], kinds, strict=True)]
 
 
-def test_a_timeline_is_told_in_lengths():
-    runs = (TimelineRun(0, 1, "fresh", 1), TimelineRun(4, 9, "accumulated", 3))
+def test_a_timeline_is_told_in_lengths_and_kinds():
+    runs = (
+        TimelineRun(0, 1, "fresh", 1),
+        TimelineRun(4, 9, "accumulated", 3, backwards=(0, 1)),
+        TimelineRun(10, 11, "nonfinite", 1, mixed=True, life="stale"),
+        TimelineRun(12, 12, "fresh", 1),
+    )
     data = picture(report(parameters=(replace(parameter("w"), timeline=runs),)))
     states = [state for state, _ in data["states"]]
-    unseen = len(states)
-    assert unfolded(data["timelines"][0]) == [
-        (2, states.index("fresh"), 1),
-        (2, unseen, 0),
-        (6, states.index("accumulated"), 3),
+    fresh = (states.index("fresh"), None, 1, False, ())
+    assert unfolded(data, data["timelines"][0]) == [
+        (2, *fresh),
+        (2, len(states), None, 0, False, ()),
+        (6, states.index("accumulated"), None, 3, False, (0, 1)),
+        (2, states.index("nonfinite"), states.index("stale"), 1, True, ()),
+        (1, *fresh),
     ]
+    assert len(data["kinds"]) == 4
+
+
+def test_backwards_are_told_by_place_and_line():
+    places = (at(44, "    loss.backward()", "loss.backward()"), at(9, "x" * 200, path="\x1b.py"))
+    told = picture(replace(report(), backwards=places))["backwards"]
+    assert told[0] == "train.py:44:5 loss.backward()"
+    assert told[1] == "\\x1b.py:9 " + "x" * 79 + "…"
 
 
 def test_parameters_that_lived_alike_share_a_timeline():
@@ -142,11 +161,11 @@ def test_timelines_that_change_all_the_time_are_told_in_less():
     )
     data = picture(report(parameters=infos, iterations=MOST_RUNS // 10))
     assert data["coarse"]
-    assert sum(map(len, data["timelines"])) <= 3 * MOST_RUNS
+    assert sum(map(len, data["timelines"])) <= 2 * MOST_RUNS
     for timeline in data["timelines"]:
-        runs = unfolded(timeline)
-        assert sum(length for length, _, _ in runs) == MOST_RUNS // 10
-        assert list(LOOKS).index("stale") in [state for _, state, _ in runs]
+        runs = unfolded(data, timeline)
+        assert sum(length for length, *_ in runs) == MOST_RUNS // 10
+        assert list(LOOKS).index("stale") in [state for _, state, *_ in runs]
 
 
 def test_many_norms_are_thinned_and_the_peaks_are_kept():

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from gradaudit.model.report import Report
+from gradaudit.model.report import Report, TimelineRun
 from gradaudit.render.html import html
 
 from .reports import at, finding, parameter, report
@@ -156,9 +157,33 @@ def test_hovering_tells_state_contributions_and_norm(reader):
     assert told[0] == "w"
     assert told[1].startswith("iteration ")
     assert told[2] == "stale: applied again with what was applied before"
-    assert told[3] == "1 contribution"
-    assert told[4] == "the same from 0 to 119"
+    assert told[3] == "so from 0 to 119"
+    assert told[4] == "1 contribution"
     assert told[5].startswith("norm ")
+
+
+def test_hovering_tells_values_lives_and_where_contributions_came_from(reader):
+    runs = (
+        TimelineRun(0, 59, "nonfinite", 2, life="stale", backwards=(0, 1)),
+        TimelineRun(60, 119, "unapplied", 0, mixed=True, backwards=(1,)),
+    )
+    places = (at(40, "penalty.backward()"), at(44, "loss.backward()"))
+    info = replace(parameter("w"), timeline=runs)
+    reader.open(replace(report(parameters=(info,)), backwards=places))
+    assert reader.hover(0.3, 0).splitlines()[2:] == [
+        "nonfinite: NaN or Inf whenever it was sampled",
+        "stale: applied again with what was applied before",
+        "so from 0 to 59",
+        "2 contributions, from",
+        "train.py:40 penalty.backward()",
+        "train.py:44 loss.backward()",
+    ]
+    assert reader.hover(0.7, 0).splitlines()[2:] == [
+        "unapplied: still held, applied by nothing",
+        "the gravest between 60 and 119",
+        "what is there came from",
+        "train.py:44 loss.backward()",
+    ]
 
 
 def test_states_have_the_colours_of_the_legend(reader):
@@ -216,6 +241,14 @@ def test_selecting_a_name_shows_its_facts_and_norms(reader):
     assert "float32 [64, 32]; in opt" in shown.text
     assert "50 samples" in shown.text
     assert shown.find_elements(By.TAG_NAME, "canvas")
+
+
+def test_norms_that_are_all_zero_are_called_so_and_not_drawn(reader):
+    zero = replace(parameter("w"), grad_norm=((0, 0.0), (1, 0.0)))
+    reader.open(report(parameters=(zero,)))
+    reader.label("w").click()
+    assert "2 samples: all zero." in reader.find("details").text
+    assert not reader.find("details").find_elements(By.TAG_NAME, "canvas")
 
 
 def test_a_long_run_is_smooth(reader):

@@ -7,10 +7,12 @@ import math
 import pytest
 
 from gradaudit.model.findings import Consequence, Related, Span
-from gradaudit.model.report import ExceptionInfo, Gap, Report
+from gradaudit.model.report import ExceptionInfo, Gap, Report, TimelineRun
 from gradaudit.render.json_report import ReportError, dumps, loads
 
 from .reports import at, finding, parameter, report
+from .samples import EVERY
+from .snapshots import assert_as_before
 
 
 def rich_report() -> Report:
@@ -51,6 +53,17 @@ def refusal(data: bytes) -> str:
 @pytest.mark.parametrize("original", [report(), rich_report()], ids=["empty", "rich"])
 def test_a_report_survives_the_round_trip(original):
     assert loads(dumps(original)) == original
+
+
+@pytest.mark.parametrize("name", ["healthy", "many", "hostile", "worthless", "no_torch"])
+def test_it_is_as_it_was(name):
+    assert_as_before(dumps(EVERY[name]).decode(), f"{name}.json")
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_awkward_reports_survive_it_too(name):
+    once = loads(dumps(EVERY[name]))  # what no file can hold is spelled out by then
+    assert dumps(loads(dumps(once))) == dumps(once) == dumps(EVERY[name])
 
 
 def test_unknown_fields_are_tolerated():
@@ -151,3 +164,28 @@ def test_a_newer_report_asks_for_a_newer_gradaudit():
     message = refusal(edited("schema_version", 2))
     assert "schema_version 2" in message
     assert "newer gradaudit" in message
+
+
+def test_what_is_rarely_said_of_a_run_is_left_out():
+    runs = (
+        TimelineRun(0, 1, "fresh", 1),
+        TimelineRun(2, 3, "zero", 1, life="fresh", backwards=(0,)),
+    )
+    original = dataclasses.replace(
+        report(parameters=(dataclasses.replace(parameter("w"), timeline=runs),)),
+        backwards=(at(44, "loss.backward()"),),
+    )
+    told = json.loads(dumps(original))["parameters"][0]["timeline"]
+    assert told[0] == {"first": 0, "last": 1, "state": "fresh", "contributions": 1}
+    assert told[1].keys() - told[0].keys() == {"life", "backwards"}
+    assert loads(dumps(original)) == original
+
+
+@pytest.mark.parametrize("index", [-1, 1])
+def test_a_backward_that_is_not_there_is_damage(index):
+    runs = (TimelineRun(0, 1, "fresh", 1, backwards=(index,)),)
+    damaged = dataclasses.replace(
+        report(parameters=(dataclasses.replace(parameter("w"), timeline=runs),)),
+        backwards=(at(44, "loss.backward()"),),
+    )
+    assert "parameters[0].timeline" in refusal(dumps(damaged))

@@ -135,7 +135,7 @@ class Story:
         """The gradients of all leaves, as the step of this iteration was given them."""
         self.ledger.feed(
             ev.Sampled(
-                self.ledger.cycle.index,
+                self.ledger.iteration,
                 tuple(self._numbers.values()),
                 tuple(0.0 if name in zero else 1.0 for name in self._numbers),
                 self.of(*zero),

@@ -8,6 +8,8 @@ import pytest
 
 from gradaudit.model.report import ExceptionInfo, Report, TimelineRun
 from gradaudit.model.run import RunFacts
+from gradaudit.model.sites import Location
+from gradaudit.model.timelines import Stretch, with_values
 from gradaudit.rules.assemble import assemble
 from gradaudit.rules.merge import merge
 from gradaudit.rules.words import in_a_row
@@ -142,8 +144,65 @@ def test_lives_that_differ_are_told_of_their_ranks():
 
 def test_the_life_of_a_rank_that_died_is_a_part_of_the_others():
     merged = merge([rank(0, outcome="failed"), rank(1, passes=2, outcome="interrupted")])
-    assert [info.timeline for info in merged.parameters] == [(TimelineRun(0, 3, "fresh", 1),)] * 2
+    whole = TimelineRun(0, 3, "fresh", 1, backwards=(0,))
+    assert [info.timeline for info in merged.parameters] == [(whole,)] * 2
     assert (merged.run.outcome, told(merged)) == ("failed", [])
+
+
+def test_values_that_other_iterations_of_a_rank_showed_make_no_other_life():
+    here, there = sampled_worthless(0, {1: "zero"}), sampled_worthless(1, {2: "nonfinite"})
+    merged = merge([here, there])
+    assert "GA601" not in [rule for rule, _ in told(merged)]
+    assert [info.ranks for info in merged.parameters] == [(0, 1)] * 2
+    states = [(run.first, run.last, run.state, run.life) for run in merged.parameters[0].timeline]
+    assert states == [
+        (0, 0, "fresh", None),
+        (1, 1, "zero", "fresh"),
+        (2, 2, "nonfinite", "fresh"),
+        (3, 3, "fresh", None),
+    ]
+
+
+def sampled_worthless(number: int, states: dict[int, str]) -> Report:
+    report = rank(number)
+    return replace(
+        report,
+        parameters=tuple(
+            replace(
+                info,
+                timeline=tuple(
+                    with_values(
+                        info.timeline,
+                        [Stretch(when, when, state) for when, state in states.items()],
+                    )
+                ),
+            )
+            for info in report.parameters
+        ),
+    )
+
+
+def test_timelines_of_all_ranks_refer_to_the_same_backwards():
+    first, second = rank(0), rank(1, fed=("net.bias",))
+    evaluated = Location("evaluate.py", 3)
+    second = replace(
+        second,
+        backwards=(evaluated, *second.backwards),
+        parameters=tuple(
+            replace(
+                info,
+                timeline=tuple(
+                    replace(run, backwards=tuple(index + 1 for index in run.backwards))
+                    for run in info.timeline
+                ),
+            )
+            for info in second.parameters
+        ),
+    )
+    merged = merge([first, second])
+    assert merged.backwards == (*first.backwards, evaluated)
+    fed = [run for info in merged.parameters for run in info.timeline if run.contributions]
+    assert {run.backwards for run in fed} == {(0,)}
 
 
 def test_the_exception_is_that_of_the_rank_that_failed_first():

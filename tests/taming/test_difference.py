@@ -5,6 +5,7 @@ from dataclasses import replace
 from render.reports import at, finding, parameter, report
 
 from gradaudit.model.findings import Consequence, Finding
+from gradaudit.model.timelines import Stretch, with_values
 from gradaudit.taming.difference import Changed, ChangedLife, difference
 
 
@@ -74,3 +75,11 @@ def test_parameters_whose_life_changed():
     found = difference(before, after)
     assert found.lives == (ChangedLife(("fresh",), ("none",), ("a", "b")),)
     assert (found.appeared, found.vanished) == (("new",), ("old",))
+
+
+def test_values_that_were_sampled_in_other_iterations_are_no_other_life():
+    plain = parameter("w", state="stale")
+    shown = [Stretch(0, 0, "nonfinite"), Stretch(64, 64, "nonfinite")]
+    sampled = replace(plain, timeline=tuple(with_values(plain.timeline, shown)))
+    assert len(sampled.timeline) == 4
+    assert difference(report(parameters=(plain,)), report(parameters=(sampled,))).lives == ()

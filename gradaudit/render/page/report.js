@@ -13,17 +13,17 @@
   const number = (value) => value.toLocaleString("en-US");
   const prepared = new Map();
 
-  // A timeline as typed arrays: where its runs end, their states, their contributions.
+  // A timeline as typed arrays: where its runs end, their states, and what else is told of them.
   function timeline(index) {
     if (!prepared.has(index)) {
-      const flat = data.timelines[index], runs = flat.length / 3;
-      const ends = new Float64Array(runs), states = new Uint8Array(runs), contributions = new Float64Array(runs);
+      const flat = data.timelines[index], runs = flat.length / 2;
+      const ends = new Float64Array(runs), states = new Uint8Array(runs), kinds = new Uint32Array(runs);
       for (let run = 0, end = 0; run < runs; run++) {
-        ends[run] = end += flat[3 * run];
-        states[run] = flat[3 * run + 1];
-        contributions[run] = flat[3 * run + 2];
+        ends[run] = end += flat[2 * run];
+        kinds[run] = flat[2 * run + 1];
+        states[run] = data.kinds[kinds[run]][0];
       }
-      prepared.set(index, { ends, states, contributions });
+      prepared.set(index, { ends, states, kinds });
     }
     return prepared.get(index);
   }
@@ -55,7 +55,7 @@
       path.forEach((part, depth) => {
         const last = depth === path.length - 1;
         const key = (last ? "=" : ".") + part + (last && node.children.has("=" + part) ? index : "");
-        if (!node.children.has(key)) node.children.set(key, { label: part, children: new Map(), members: [], open: false, parameter: null });
+        if (!node.children.has(key)) node.children.set(key, { label: part, path: path.slice(0, depth + 1).join("."), children: new Map(), members: [], open: false, parameter: null });
         node = node.children.get(key);
         node.members.push(index);
         if (last) node.parameter = index;
@@ -65,6 +65,7 @@
       let children = [...node.children.values()];
       while (node !== root && children.length === 1 && children[0].parameter === null) {
         node.label += "." + children[0].label;
+        node.path = children[0].path;
         children = [...children[0].children.values()];
       }
       node.children = children;
@@ -189,7 +190,7 @@
     if (!norm) return null;
     const finite = norm.filter((value) => value !== null && value > 0).map(Math.log10);
     const low = Math.min(...finite), high = Math.max(...finite);
-    return finite.length ? { iterations: data.sampled[sampled], norm, low, high } : { iterations: data.sampled[sampled], norm, low: 0, high: 1 };
+    return { iterations: data.sampled[sampled], norm, low, high, drawn: finite.length > 0 };
   }
 
   // A norm over the iterations, on a logarithmic scale; what has no place on it stands at the edge.
@@ -291,7 +292,7 @@
         button.append(many);
         button.setAttribute("aria-expanded", String(open));
         button.removeAttribute("aria-pressed");
-        button.title = row.node.label;
+        button.title = row.node.path;
       } else {
         button.removeAttribute("aria-expanded");
         button.setAttribute("aria-pressed", String(selected === row.node.parameter));
@@ -320,6 +321,19 @@
     return best;
   }
 
+  // What a run tells: of the values, of the life, and of where it came from.
+  function lived(line, run) {
+    const [state, life, many, mixed, backwards] = data.kinds[line.kinds[run]];
+    const lines = [state, life].filter((each) => each !== null).map((each) => data.states[each].join(": "));
+    const from = run ? line.ends[run - 1] : 0, to = line.ends[run] - 1;
+    if (mixed) lines.push(`the gravest between ${number(from)} and ${number(to)}`);
+    else lines.push(from === to ? "only there" : `so from ${number(from)} to ${number(to)}`);
+    const counted = `${number(many)} ${many === 1 ? "contribution" : "contributions"}`;
+    if (many || !backwards.length) lines.push(backwards.length ? `${counted}, from` : counted);
+    else lines.push("what is there came from");
+    return [...lines, ...backwards.map((index) => data.backwards[index])];
+  }
+
   function told(row, iteration) {
     const lines = [`iteration ${number(iteration)}`];
     if (row.node.parameter === null) {
@@ -329,16 +343,14 @@
         const state = run < line.ends.length ? line.states[run] : UNSEEN;
         counts.set(state, (counts.get(state) || 0) + 1);
       }
-      lines.unshift(`${row.node.label}: ${number(row.members.length)} parameters`);
+      lines.unshift(`${row.node.path}: ${number(row.members.length)} parameters`);
       for (const [state, many] of [...counts].sort((a, b) => a[0] - b[0])) lines.push(`${number(many)} ${state === UNSEEN ? "not seen" : data.states[state][0]}`);
       return lines.join("\n");
     }
     const parameter = data.parameters[row.node.parameter], line = timeline(parameter.timeline), run = runAt(line, iteration);
     lines.unshift(parameter.name);
     if (run === line.ends.length || line.states[run] === UNSEEN) return [...lines, "not seen"].join("\n");
-    const [state, meaning] = data.states[line.states[run]], many = line.contributions[run];
-    lines.push(`${state}: ${meaning}`, `${number(many)} ${many === 1 ? "contribution" : "contributions"}`);
-    lines.push(`the same from ${number(run ? line.ends[run - 1] : 0)} to ${number(line.ends[run] - 1)}`);
+    lines.push(...lived(line, run));
     if (parameter.norm) {
       const iterations = data.sampled[parameter.sampled], sample = nearest(iterations, iteration);
       const value = parameter.norm[sample];
@@ -443,13 +455,21 @@
       runs.push(`${number(start)} to ${number(line.ends[run] - 1)} ${line.states[run] === UNSEEN ? "not seen" : data.states[line.states[run]][0]}`);
     }
     say(`Iterations ${runs.join(", ")}${line.ends.length > 12 ? " …" : ""}`);
+    const backwards = [...new Set([...new Set(line.kinds)].flatMap((kind) => data.kinds[kind][4]))];
+    if (backwards.length) say(`Contributions from ${backwards.map((index) => data.backwards[index]).join("; ")}`);
     const sampled = norms(selected);
     if (!sampled) {
       say("No norm of its gradient was sampled.");
       return;
     }
+    const counted = `${number(sampled.norm.length)} ${sampled.norm.length === 1 ? "sample" : "samples"}`;
+    if (!sampled.drawn) {
+      say(`Norm of its gradient, ${counted}: all ${sampled.norm.some((value) => value === null) ? "zero or not finite" : "zero"}.`);
+      return;
+    }
     const ends = [sampled.low, sampled.high].map((power) => (10 ** power).toPrecision(3));
-    say(`Norm of its gradient, ${number(sampled.norm.length)} samples, ${ends[0]} to ${ends[1]} (logarithmic):`);
+    const beyond = sampled.norm.some((value) => value === null || value <= 0) ? "; marks at the lower edge are zero, at the upper one not finite" : "";
+    say(`Norm of its gradient, ${counted}, ${ends[0] === ends[1] ? ends[0] : `${ends[0]} to ${ends[1]} (logarithmic)`}${beyond}:`);
     const plot = details.appendChild(document.createElement("canvas"));
     const scale = devicePixelRatio || 1, width = plot.clientWidth, height = plot.clientHeight;
     plot.width = width * scale;

@@ -173,6 +173,7 @@ class Probe:
         self._until = self._began_at + REOPENED_ITERATIONS
         self.over = self._ending = self._armed = self._resting = False
         self._pauses = 0
+        self._watch.deeds.take()  # what was done when the probe ended is long over
         self._patch()
         self.mode.enter()
         self.mode.listening = self._watch.probing = True

@@ -10,15 +10,15 @@ from gradaudit.observe.module_hooks import code_of, takes_one, watch_module_hook
 from gradaudit.observe.patches import Patches
 
 
-def double(module, grad_input, grad_output):
+def double(_, grad_input, _grad_output):
     return tuple(2 * gradient for gradient in grad_input)
 
 
 class Hook:
-    def __call__(self, module, grad_input, grad_output):
+    def __call__(self, _module, _grad_input, _grad_output):
         return None
 
-    def method(self, module, grad_input, grad_output):
+    def method(self, _module, _grad_input, _grad_output):
         return None
 
 

@@ -223,6 +223,18 @@ class Watch:
         """An optimizer has these members now."""
         self.tell(ev.OptimizerSeen(number, site, members, groups, horizon))
 
+    def fed_unseen(self) -> bool:
+        """Whether leaves that nobody looks at have a gradient: thawed or made behind the probe."""
+        with undispatched():
+            found = [
+                leaf
+                for leaf, tensor in self.leaves.alive()
+                if leaf not in self.gradients and is_leaf(tensor) and tensor.grad is not None
+            ]
+            for leaf in found:
+                self.follow_leaf(leaf)
+        return bool(found)
+
     # -- backward --------------------------------------------------------------------------------
 
     def backward_begins(self) -> None:

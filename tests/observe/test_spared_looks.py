@@ -113,3 +113,16 @@ def test_nobody_is_said_to_read_a_gradient_that_has_died():
     loop.backward()
     loop.watch.point(("step", SITE, 0))
     assert [type(event) for event in loop.told] == [ev.Backward]
+
+
+def test_a_leaf_that_is_thawed_behind_the_probe_is_found_by_its_gradient_and_followed():
+    loop = Loop()
+    x = torch.ones(1)
+    number = loop.watch.leaves.learn(x).number
+    assert not loop.watch.fed_unseen()
+    x.requires_grad_()
+    loop.backward(x)
+    assert loop.watch.fed_unseen()
+    assert not loop.watch.fed_unseen()
+    loop.backward(x)
+    assert [number in event.deposited for event in loop.told] == [True]

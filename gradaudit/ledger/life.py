@@ -28,6 +28,7 @@ class Wiped:
     iteration: int
     first: int
     last: int
+    contributions: int
     site: Site
     backward: Site
 
@@ -67,6 +68,7 @@ class Life:
         "hungry",
         "inherited",
         "lost",
+        "lost_at_once",
         "lost_from",
         "missing",
         "mixed",
@@ -116,6 +118,8 @@ class Life:
         #: backwards nothing of which was ever applied or read, at the clearings that wiped them
         self.lost = SiteTally()
         self.lost_from: frozenset[Site] = frozenset()
+        #: how many contributions were lost at once, and how often so many
+        self.lost_at_once: dict[int, int] = {}
         #: clippings of what had not been applied yet, of what had, and of what was still scaled
         self.clipped = SiteTally()
         self.clipped_late = SiteTally()
@@ -164,6 +168,7 @@ class Life:
         other.starved = {key: tally.copy() for key, tally in self.starved.items()}
         other.stock = [entry.copy() for entry in self.stock]
         other.applied_from = dict(self.applied_from)
+        other.lost_at_once = dict(self.lost_at_once)
         other.mixed = {mixture: tally.copy() for mixture, tally in self.mixed.items()}
         other._in_doubt = list(self._in_doubt)
         return other
@@ -255,7 +260,7 @@ class Life:
         """Whether what is being wiped was of any use may show itself only later."""
         if site is not None and len(self._in_doubt) < DOUBTS:
             self._in_doubt += [
-                Wiped(iteration, entry.first, entry.last, site, entry.site)
+                Wiped(iteration, entry.first, entry.last, entry.count, site, entry.site)
                 for entry in self.stock
                 if not entry.evaluating and not entry.read
             ]
@@ -269,6 +274,8 @@ class Life:
             elif wiped.first not in used and wiped.last not in used:
                 self.lost.add_at(wiped.iteration, wiped.site)
                 self.lost_from = self.lost_from | {wiped.backward}
+                known = self.lost_at_once.get(wiped.contributions, 0)
+                self.lost_at_once[wiped.contributions] = known + 1
         self._in_doubt = left
 
     @property

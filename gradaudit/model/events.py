@@ -45,6 +45,7 @@ ZeroKind = Literal[
     "dead",  # everything was on the flat side of a ReLU or a maximum
     "saturated",  # everything was where a sigmoid and the like have no slope left
     "zeroed",  # multiplied by zero, masked out, not selected
+    "hook",  # a full backward hook of a module returned zeros
     "satisfied",  # a term of the loss that is already as small as it can be
     "other",  # anything else: a sum that cancels, rows that were not looked up
 ]
@@ -325,6 +326,7 @@ class NonfiniteMade:
 
     ``site`` is the line that ran the operation forward, ``operation`` its name; ``members`` are
     the leaves that it spoilt.  ``loss_finite`` is whether what was backpropagated was finite.
+    ``by_hook`` is whether it is no operation, but a full backward hook of a module.
     """
 
     site: Site | None
@@ -332,6 +334,7 @@ class NonfiniteMade:
     members: Members
     backward: Site
     loss_finite: bool = True
+    by_hook: bool = False
 
 
 @dataclass(frozen=True, slots=True, eq=False)

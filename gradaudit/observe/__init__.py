@@ -8,7 +8,7 @@
 ``dataflow``    which value was made from which; ``flow`` walks it
 ``exports``     what Python is handed, in case it hands it back; ``unseen`` what no mode sees
 ``sampling``    how large gradients are, now and then; ``causes`` which operation spoilt them
-``engine``, ``optimizers``, ``modules``, ``amp``   where torch is listened to
+``engine``, ``optimizers``, ``modules``, ``module_hooks``, ``amp``   where torch is listened to
 ``forks``, ``groups``, ``compiled``, ``tracing``, ``fused``   where torch is left alone
 ``dynamo``      what runs in and between compiled regions, where nobody listens
 ``names``, ``book``, ``reads``   how users call things

@@ -9,7 +9,7 @@ leaves the same traces is taken to have done the same deeds.
 from __future__ import annotations
 
 from collections.abc import Callable, Container, Hashable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from gradaudit.model import events as ev
@@ -18,7 +18,7 @@ from gradaudit.model.sites import Site
 from gradaudit.observe.gradients import Changes
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class Habit:
     """The deeds of a stretch, and the traces they leave."""
 
@@ -28,6 +28,22 @@ class Habit:
     def explains(self, changes: Changes) -> bool:
         """Whether these are the traces; leaves that were not tracked then may be by now."""
         return changes is self.trace or changes.marks == self.trace.marks
+
+    def forget(self, dead: Members) -> None:
+        """Leaves have died: they leave no traces any more, and nobody reads them.
+
+        What was done to them otherwise may still be what an iteration is known by.
+        """
+        if not dead.isdisjoint(self.trace.marks):
+            marks = {leaf: mark for leaf, mark in self.trace.marks.items() if leaf not in dead}
+            self.trace = replace(self.trace, marks=marks, left=self.trace.left - dead)
+        self.events = tuple(
+            replace(event, members=event.members - dead)
+            if isinstance(event, ev.GradRead)
+            else event
+            for event in self.events
+            if not (isinstance(event, ev.GradRead) and event.members <= dead)
+        )
 
 
 class Deeds:

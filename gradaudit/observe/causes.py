@@ -286,17 +286,22 @@ class Causes:
         ]
 
     def _nonfinite(self, origin: Origin, leaves: set[int], site: Site, *, finite: bool) -> Event:
-        operation, place = self._place(origin.node)
-        return ev.NonfiniteMade(place, operation, self._members(leaves), site, finite)
+        hook, operation, place = self._place(origin.node)
+        members = self._members(leaves)
+        return ev.NonfiniteMade(place, operation, members, site, finite, by_hook=hook)
 
     def _zero(self, origin: Origin, leaves: set[int], site: Site, *, satisfied: bool) -> Event:
-        operation, place = self._place(origin.node)
-        why: ZeroKind = "satisfied" if satisfied else kind(origin.node, term=origin.term)
+        hook, operation, place = self._place(origin.node)
+        why: ZeroKind = "hook" if hook else kind(origin.node, term=origin.term)
+        if satisfied:
+            why = "satisfied"
         return ev.ZeroMade(place, operation, self._members(leaves), site, why)
 
-    def _place(self, node: Any) -> tuple[str, Site | None]:
-        known = self._lines.of(node)
+    def _place(self, node: Any) -> tuple[bool, str, Site | None]:
+        """Whether a hook of the user's does it, what that or the operation is called, and where."""
+        hook = self._lines.hook(node)
+        known = hook or self._lines.of(node)
         if known is None:
-            return bare(node.name()).lower(), None
+            return False, bare(node.name()).lower(), None
         operation, raw = known
-        return operation, None if raw is None else self._sites.of(raw)
+        return hook is not None, operation, None if raw is None else self._sites.of(raw)

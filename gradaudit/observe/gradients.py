@@ -68,8 +68,13 @@ class Gradients:
     replaced when a look was taken, so those for "no leaf has a gradient" are known by identity.
     """
 
-    def __init__(self, members: Callable[[Iterable[int]], Members]) -> None:
+    def __init__(
+        self,
+        members: Callable[[Iterable[int]], Members],
+        died: Callable[[Members], None] = lambda _: None,
+    ) -> None:
         self._members = members
+        self._died = died
         self._numbers: list[int] = []
         self._references: list[weakref.ref[torch.Tensor]] = []
         self._tracked: dict[int, int] = {}
@@ -183,12 +188,14 @@ class Gradients:
             for index, reference in enumerate(self._references)
             if strong(reference) is not None
         ]
+        known = frozenset(self._numbers)
         self._numbers = [self._numbers[index] for index in kept]
         self._references = [self._references[index] for index in kept]
         self._identities = [self._identities[index] for index in kept]
         self._versions = [self._versions[index] for index in kept]
         self._tracked = {number: index for index, number in enumerate(self._numbers)}
         self._learn_patterns()
+        self._died(known.difference(self._numbers))
 
     # -- what was seen -----------------------------------------------------------------------------
 

@@ -7,7 +7,7 @@ newly without gradient.
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from types import FrameType
 from typing import Any
@@ -23,6 +23,7 @@ from gradaudit.observe.flow import Ancestry, Node, leaves_of
 from gradaudit.observe.function_mode import CallMode
 from gradaudit.observe.fused import let_fused_paths_be, may_fuse
 from gradaudit.observe.grad_mode import enclosing_switch
+from gradaudit.observe.module_hooks import code_of, takes_one, watch_module_hooks
 from gradaudit.observe.operations import Operation
 from gradaudit.observe.patches import Patches
 from gradaudit.observe.sites import RawSite, SiteBook
@@ -89,6 +90,7 @@ class Probe:
 
     def _patch(self) -> None:
         watch_unseen(self._patches, self)
+        watch_module_hooks(self._patches, self)
         let_fused_paths_be(self._patches, self)
         let_tracers_be(self._patches, self.pause, self.go_on)
 
@@ -173,6 +175,7 @@ class Probe:
         self._until = self._began_at + REOPENED_ITERATIONS
         self.over = self._ending = self._armed = self._resting = False
         self._pauses = 0
+        self._watch.deeds.take()  # what was done when the probe ended is long over
         self._patch()
         self.mode.enter()
         self.mode.listening = self._watch.probing = True
@@ -335,6 +338,14 @@ class Probe:
         with self._guarded("tensors made from others"), torch._C.DisableTorchFunction():
             if self.following:
                 self.dataflow.made(operation, source, result, frame)
+
+    def hooked(self, node: Any, hooks: Sequence[Any]) -> None:
+        """See :class:`gradaudit.observe.module_hooks.HookListener`; of several, none is named."""
+        with self._guarded("hooks of modules"):
+            if self.following and len(hooks) == 1 and takes_one(node):
+                code = code_of(hooks[0])
+                if code is not None and self._sites.user.owns(code):
+                    self.dataflow.lines.note_hook(node, code.co_name, (code, -1))
 
     def stands_aside(self, module: torch.nn.Module) -> bool:
         """See :class:`gradaudit.observe.fused.FusedListener`."""

@@ -508,6 +508,8 @@ class Recorder:
             iteration = self.ledger.iteration
             if self._sampler.pace.due(iteration, probing=self._watch.probing):
                 self._take_sample(known.members, iteration)
+                if self._probe.over and self._watch.fed_unseen():
+                    self._probe.surprised(frame)
         except Exception as error:
             self.failed("a step", error)
         finally:

@@ -24,6 +24,10 @@ _MOST, _LEAST = 0.01, 0.001
 #: The longest stretch between two samples, in iterations, unless the budget asks for a longer one.
 _STRETCH = 32
 
+#: A stretch is at most this part of the iterations before it: whenever a run ends, its last sample
+#: was taken not long before.
+_PART = 4
+
 #: How many samples may be on their way; a device that is so far behind is waited for.
 _UNDER_WAY = 8
 
@@ -70,12 +74,12 @@ class Pace:
         self._cost += seconds
 
     def _ahead(self, iteration: int) -> int:
-        """Iterations until the next sample: 1, 2, 4, 8 …; more where samples are dear."""
+        """Iterations until the next sample: ever more, and more where samples are dear."""
         since, then, before = self._since
         now, spent = monotonic(), self._spent()
         passed, elapsed = iteration - since, now - then
         self._since = (iteration, now, spent)
-        self._stretch = min(2 * self._stretch, _STRETCH)
+        self._stretch = min(2 * self._stretch, _STRETCH, max(iteration // _PART, 1))
         needed = 0.0
         if passed > 0 and elapsed > 0:
             watching = max(spent - before - self._cost, 0.0) / elapsed

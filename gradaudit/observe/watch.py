@@ -43,7 +43,7 @@ class Watch:
         self.ledger = ledger
         self.sites = sites
         self.leaves = Leaves(ledger.feed)
-        self.gradients = Gradients(self.leaves.members)
+        self.gradients = Gradients(self.leaves.members, self._died)
         self.reads = Reads(sites)
         self.probing = False
         self.deeds = Deeds(self.leaves.members)
@@ -97,6 +97,11 @@ class Watch:
         for known in (self._interned, self._traces, self._owners, self._zeroings):
             known.clear()
 
+    def _died(self, dead: Members) -> None:
+        """Leaves have died: no habit goes on reading them."""
+        for habit in self._habits.values():
+            habit.forget(dead)
+
     def _same(self, key: Hashable, make: Callable[[], Event]) -> Event:
         """The event made for a key before: in a steady run nothing is made anew."""
         known = self._interned.get(key)
@@ -121,7 +126,11 @@ class Watch:
             return
         habit = self._habits.get(stretch)
         if key[0] != "backward":
-            if habit is None or not habit.events:
+            if habit is None:
+                if self._deferred is None:
+                    self._strange_stretch(stretch)
+                return
+            if not habit.events:
                 return  # nothing was ever done by hand here: spare the look
         elif habit is not None and not habit.events and key[1] not in self._odd:
             self._spared = stretch  # likewise; what it would have found shows behind the backward
@@ -133,6 +142,15 @@ class Watch:
         elif changes:
             for event in self._unexplained(changes):
                 self.tell(event)
+
+    def _strange_stretch(self, stretch: Stretch) -> None:
+        """One that was never probed: one look tells whether anything is done by hand in it."""
+        changes = self.gradients.look()
+        events = self._unexplained(changes)
+        if len(self._habits) < INTERNED:
+            self._habits[stretch] = Habit(changes, events)
+        for event in events:
+            self.tell(event)
 
     def _unexplained(self, changes: Changes) -> tuple[Event, ...]:
         known = self._traces.get(changes)
@@ -194,6 +212,18 @@ class Watch:
     ) -> None:
         """An optimizer has these members now."""
         self.tell(ev.OptimizerSeen(number, site, members, groups, horizon))
+
+    def fed_unseen(self) -> bool:
+        """Whether leaves that nobody looks at have a gradient: thawed or made behind the probe."""
+        with undispatched():
+            found = [
+                leaf
+                for leaf, tensor in self.leaves.alive()
+                if leaf not in self.gradients and is_leaf(tensor) and tensor.grad is not None
+            ]
+            for leaf in found:
+                self.follow_leaf(leaf)
+        return bool(found)
 
     # -- backward --------------------------------------------------------------------------------
 

@@ -84,7 +84,7 @@ def _read(case: Case) -> Iterator[Verdict]:
     stale = [
         leaf
         for leaf in case.recording.leaves
-        if case.life(leaf).stale_read.count
+        if _again_and_again(case.life(leaf).stale_read.count, case.life(leaf).was_read.count)
         and not case.life(leaf).applied.count
         and not case.owned(leaf)
     ]
@@ -105,9 +105,9 @@ def _read(case: Case) -> Iterator[Verdict]:
         )
 
 
-def _again_and_again(stale: int, applied: int) -> bool:
+def _again_and_again(stale: int, used: int) -> bool:
     """More than an accident: twice, or every time there was the chance."""
-    return stale >= 2 or (stale == 1 and applied == 2)
+    return stale >= 2 or (stale == 1 and used == 2)
 
 
 RULE = Rule(

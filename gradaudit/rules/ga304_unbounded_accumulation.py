@@ -55,6 +55,7 @@ def check(case: Case) -> Iterator[Verdict]:
         and not case.life(leaf).was_read
         and not case.owned(leaf)
         and not case.perhaps_updated_unseen(leaf)
+        and not case.made_for_a_while(leaf)
         and applied_from & set(case.life(leaf).deposited.sites)
     ]
     for site, leaves in case.grouped(unbounded, lambda leaf: case.life(leaf).deposited.main_site()):

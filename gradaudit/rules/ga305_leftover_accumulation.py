@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from gradaudit.ledger.life import Life
 from gradaudit.rules.case import Case
 from gradaudit.rules.ga204_accumulation_wiped import typical_window
 from gradaudit.rules.rule import ACCUMULATION, Link, Rule, Verdict
@@ -50,7 +51,7 @@ def check(case: Case) -> Iterator[Verdict]:
     for site, leaves in case.grouped(left, lambda leaf: case.life(leaf).deposited.main_site()):
         life = case.life(min(leaves))
         count = len(leaves)
-        lost = life.lost.count + life.held
+        lost = _wiped(life, typical_window(case, min(leaves))) + life.held
         yield Verdict(
             f"{several(lost, 'backward')} of {several(count, 'parameter')} "
             f"{does(lost, 'was', 'were')} left over at the end of a window and never applied",
@@ -76,9 +77,14 @@ def _left_over(case: Case, leaf: int) -> bool:
         return False  # several backwards to a step, but each from a place of its own
     if any(entry.site is not site for entry in life.stock):
         return False
-    if life.lost.count > 0 and life.held < window:
+    if _wiped(life, window) and life.held < window:
         return True
     return 0 < life.held < window and case.whole  # else the rest may come behind what was seen
+
+
+def _wiped(life: Life, window: int) -> int:
+    """Contributions of windows cut short; of whole ones, a GradScaler has skipped the step."""
+    return sum(count * times for count, times in life.lost_at_once.items() if count < window)
 
 
 RULE = Rule(

@@ -12,7 +12,8 @@ from gradaudit.rules.words import does, several
 DOCUMENTATION = """
 ## What it finds
 An optimizer holds a parameter that the model no longer uses: after the optimizer was built the
-model was given another one in its place, and that one no optimizer has.
+model was given another one in its place, and that one no optimizer has. Or it was given the
+parameters of a copy, and the original is trained.
 
 ## Why it matters
 The optimizer steps over tensors that nothing computes with. The new ones receive gradients and
@@ -49,7 +50,9 @@ def check(case: Case) -> Iterator[Verdict]:
         for leaf in record.members
         if leaf in case.recording.leaves and (found := case.heirs(leaf))
     }
-    for site, leaves in _gathered(case, heirs):
+    copied = {leaf for leaf, found in heirs.items() if case.evidence(leaf).copy_of in found}
+    yield from _given_copies(case, copied, heirs)
+    for site, leaves in _gathered(case, {leaf: heirs[leaf] for leaf in heirs.keys() - copied}):
         count = len(leaves)
         first = min(leaves)
         record = case.optimizers_of(first)[0]
@@ -71,6 +74,36 @@ def check(case: Case) -> Iterator[Verdict]:
                     case.life(heirs[first][0]).deposited.main_site(),
                 ),
                 Link("the old ones are stepped here", case.step_site(first)),
+            ),
+            span=case.everything(),
+        )
+
+
+def _given_copies(
+    case: Case, copied: set[int], heirs: dict[int, tuple[int, ...]]
+) -> Iterator[Verdict]:
+    """The optimizer was given copies, and their originals are trained."""
+    for site, leaves in case.grouped(copied, lambda leaf: case.optimizers_of(leaf)[0].site):
+        count = len(leaves)
+        first = min(leaves)
+        record = case.optimizers_of(first)[0]
+        originals = frozenset(heir for leaf in leaves for heir in heirs[leaf])
+        yield Verdict(
+            f"`{case.optimizer_name(record)}` was given a copy of {several(count, 'parameter')}: "
+            f"{does(count, 'its original receives', 'their originals receive')} "
+            f"gradients, and no optimizer has {does(count, 'it', 'them')}",
+            "Give the optimizer the parameters of the model that computes the loss.",
+            site,
+            subjects=tuple(sorted(case.facts(original).path for original in originals)),
+            explains=leaves | originals,
+            chain=(
+                Link("the copy is made here", case.evidence(first).created),
+                Link("the optimizer is given the copy here", site),
+                Link(
+                    "the originals receive gradients here",
+                    case.life(heirs[first][0]).deposited.main_site(),
+                ),
+                Link("the copies are stepped here", case.step_site(first)),
             ),
             span=case.everything(),
         )

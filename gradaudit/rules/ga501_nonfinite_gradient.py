@@ -15,7 +15,7 @@ DOCUMENTATION = """
 ## What it finds
 A step applied a gradient that holds NaN or Inf. The finding points at the operation whose backward
 made it of finite gradients, the first to do so; where that happened after the first iterations,
-which are watched closely, at the backward.
+which are watched closely, at the backward. A backward hook of a module counts as an operation.
 
 ## Why it matters
 One such step turns the parameters into NaN, and with them everything that is computed from then on.
@@ -60,6 +60,10 @@ _ADVICE = {
 _GENERAL = (
     "Look at what goes into this operation in that iteration: something overflows, or is where "
     "there is no derivative."
+)
+_HOOKED = (
+    "Look at what it computes from the gradients it is given: nothing should be divided by a norm "
+    "that may be 0."
 )
 _UNSEEN = (
     "The operation was not seen, as it happened after the iterations that are watched closely: "
@@ -114,9 +118,8 @@ def _verdict(
         message = f"{subject} was found to hold NaN or Inf, and {steps} or shortly before"
         help_ = _UNSEEN
     else:
-        text = spoken(made.site, made.operation)
-        message = f"the backward of {text} makes {subject} NaN or Inf, and {steps}"
-        help_ = _ADVICE.get(made.operation, _GENERAL)
+        message = f"{_maker(made)} makes {subject} NaN or Inf, and {steps}"
+        help_ = _HOOKED if made.by_hook else _ADVICE.get(made.operation, _GENERAL)
     return Verdict(
         message,
         help_,
@@ -128,11 +131,21 @@ def _verdict(
     )
 
 
+def _maker(made: NonfiniteMade) -> str:
+    if made.by_hook:
+        return f"the backward hook `{made.operation}`"
+    return f"the backward of {spoken(made.site, made.operation)}"
+
+
 def _chain(case: Case, leaf: int, made: NonfiniteMade | None) -> Iterator[Link]:
     if made is None:
         yield Link("a backward deposits it", case.life(leaf).deposited.main_site())
     else:
-        yield Link(f"the backward of `{made.operation}`, run here, makes NaN or Inf", made.site)
+        name = f"`{made.operation}`"
+        maker = (
+            f"the backward hook {name}" if made.by_hook else f"the backward of {name}, run here,"
+        )
+        yield Link(f"{maker} makes NaN or Inf", made.site)
         yield Link(
             "in this backward"
             if made.loss_finite

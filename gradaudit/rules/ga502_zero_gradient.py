@@ -16,7 +16,8 @@ DOCUMENTATION = """
 ## What it finds
 Every gradient that a parameter ever got was exactly zero in every element, because an operation
 between it and the loss has no slope: a rounding, a sign, a softmax over one number, a clamp whose
-bounds everything is beyond, a ReLU that is never active, a factor that is always zero.
+bounds everything is beyond, a ReLU that is never active, a factor that is always zero; or because
+a backward hook of a module returned zeros.
 
 ## Why it matters
 Everything looks connected, no gradient is None, and the optimizer steps. The parameter never
@@ -52,6 +53,7 @@ _WHY: dict[ZeroKind, str] = {
     "dead": "was given nothing but values on its flat side",
     "saturated": "was given nothing but values for which it has no slope left",
     "zeroed": "multiplied it by zero, or did not select it",
+    "hook": "is a backward hook that returned nothing but zeros",
 }
 
 _HELP: dict[ZeroKind, str] = {
@@ -65,6 +67,8 @@ _HELP: dict[ZeroKind, str] = {
     "saturated": "Scale what goes in down: normalise the inputs, use a smaller initialisation.",
     "zeroed": "If the factor or mask is meant to be zero, leave these parameters out of the "
     "optimizer; if not, look at how it is computed.",
+    "hook": "Let the hook return the gradient of the input, changed or not, or None to leave it as "
+    "it is.",
 }
 
 #: A factor of zero that somebody has written there means what it says.

@@ -80,3 +80,18 @@ def test_a_habit_is_known_by_the_traces_it_leaves():
     assert habit.explains(Changes(dict(CHANGES.marks), CHANGES.left))
     assert not habit.explains(NOTHING)
     assert not habit.explains(Changes({**CHANGES.marks, 3: 2}, CHANGES.left))
+
+
+def test_of_the_dead_a_habit_expects_no_traces_and_tells_no_reads():
+    habit = Habit(
+        CHANGES,
+        (
+            ev.GradRead(READ, frozenset({0, 1})),
+            ev.GradRead(READ, frozenset({0})),
+            ev.Updated(UPDATE, frozenset({0})),
+        ),
+    )
+    habit.forget(frozenset({0}))
+    assert told(habit.events) == [("GradRead", {1}), ("Updated", {0})]
+    assert not habit.explains(CHANGES)
+    assert habit.explains(Changes({1: "filled", 2: "replaced", 3: 1}, frozenset({1, 2, 3})))

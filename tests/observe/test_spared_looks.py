@@ -80,3 +80,50 @@ def test_new_gradients_of_a_backward_that_always_makes_them_are_no_clearing():
         other = torch.ones(1, requires_grad=True)  # so that its pattern is a new one each time
         loop.watch.follow(other)
         assert loop.backward(other, create_graph=True) == ["Backward"]
+
+
+def test_a_stretch_that_was_never_probed_is_looked_at_once():
+    loop = Loop()
+    loop.told.clear()
+    loop.w.grad = torch.zeros(1)
+    loop.watch.point(("step", SITE, 0))
+    assert [type(event) for event in loop.told] == [ev.Assigned]
+    loop.backward()
+    loop.told.clear()
+    loop.watch.point(("step", SITE, 0))  # nothing was done this time, and once something was
+    loop.w.grad = torch.zeros(1)
+    loop.watch.point(("clear", SITE))
+    loop.watch.point(("step", SITE, 0))
+    loop.watch.point(("clear", SITE))
+    assert [type(event) for event in loop.told] == [ev.Assigned]
+
+
+def test_nobody_is_said_to_read_a_gradient_that_has_died():
+    loop = Loop()
+    x = torch.ones(1, requires_grad=True)
+    loop.watch.probing = True
+    leaf = loop.watch.follow(x)
+    loop.backward(x)
+    loop.watch.deeds.read(leaf, SITE)
+    loop.watch.point(("step", SITE, 0))
+    loop.watch.probing = False
+    loop.backward(x)
+    loop.watch.point(("step", SITE, 0))
+    assert [type(event) for event in loop.told] == [ev.Backward, ev.GradRead]
+    del x
+    loop.backward()
+    loop.watch.point(("step", SITE, 0))
+    assert [type(event) for event in loop.told] == [ev.Backward]
+
+
+def test_a_leaf_that_is_thawed_behind_the_probe_is_found_by_its_gradient_and_followed():
+    loop = Loop()
+    x = torch.ones(1)
+    number = loop.watch.leaves.learn(x).number
+    assert not loop.watch.fed_unseen()
+    x.requires_grad_()
+    loop.backward(x)
+    assert loop.watch.fed_unseen()
+    assert not loop.watch.fed_unseen()
+    loop.backward(x)
+    assert [number in event.deposited for event in loop.told] == [True]

@@ -217,6 +217,16 @@ def test_a_fixed_network_that_is_not_frozen_accumulates_without_end():
     assert brief(story.finding()) == ("GA304", "warning", ("fixed",), "loss.backward()")
 
 
+def test_a_perturbation_of_which_only_the_beginning_was_seen_is_no_such_thing():
+    story = one()
+    story.born("delta", kind="tensor", alive=False)
+    for number in range(9):
+        story.zero("a")
+        story.backward("a", *(["delta"] if number < 5 else []))
+        story.step()
+    assert story.findings() == ()
+
+
 @pytest.mark.parametrize(("count", "notes"), [(12, []), (14, ["GA305"])])
 def test_a_last_window_that_is_not_applied_is_a_note(count, notes):
     story = one()
@@ -228,3 +238,17 @@ def test_a_last_window_that_is_not_applied_is_a_note(count, notes):
     assert [(finding.rule, finding.severity) for finding in story.findings()] == [
         (rule, "note") for rule in notes
     ]
+
+
+@pytest.mark.parametrize(("wiped", "notes"), [(4, []), (3, ["GA305"])])
+def test_a_whole_window_whose_step_was_skipped_is_no_rest(wiped, notes):
+    story = one()
+    for number in range(8):
+        for _ in range(wiped if number == 3 else 4):
+            story.backward("a")
+        if number != 3:
+            story.step()
+        story.zero("a")
+    findings = story.findings()
+    assert [finding.rule for finding in findings] == notes
+    assert all(finding.message.startswith("3 backwards of 1 parameter") for finding in findings)

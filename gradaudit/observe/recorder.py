@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 import sys
 import weakref
-from collections.abc import Callable, Hashable, Sequence
-from contextlib import ExitStack, suppress
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from threading import get_ident
-from time import monotonic, perf_counter
+from time import perf_counter
 from types import FrameType
-from typing import Any, NoReturn
+from typing import Any
 
 import torch
 from torch.optim import Optimizer
@@ -20,12 +20,13 @@ from gradaudit.ledger.ledger import Ledger
 from gradaudit.ledger.recording import Recording
 from gradaudit.model import events as ev
 from gradaudit.model.events import Members
-from gradaudit.model.report import Gap
-from gradaudit.model.run import Limits, TrainingStopped
+from gradaudit.model.run import Limits
 from gradaudit.model.sites import Site
 from gradaudit.observe.amp import tensors_of, watch_scaling
+from gradaudit.observe.attendance import Attendance
 from gradaudit.observe.backwards import Backwards, UnderWay
 from gradaudit.observe.book import Book
+from gradaudit.observe.care import Care
 from gradaudit.observe.compiled import compiled_already
 from gradaudit.observe.dynamo import leave_our_code_alone
 from gradaudit.observe.engine import watch_engine
@@ -44,35 +45,6 @@ from gradaudit.observe.watch import Watch
 
 #: Modules that Python imports only to start a process.
 _PROCESSES = frozenset({"multiprocessing.popen_fork", "multiprocessing.popen_spawn_posix"})
-
-
-#: What the lives are made of: where the audit fails in one of them, they are not to be trusted.
-_VITAL = frozenset({"a backward", "a step", "zero_grad", "the construction of an optimizer"})
-
-
-class _Inside:
-    """A kind of work of the audit's own, not to be entered twice at a time.
-
-    A generator would cost three times as much.
-    """
-
-    __slots__ = ("_began", "_recorder", "_what")
-
-    def __init__(self, recorder: Recorder, what: str) -> None:
-        self._recorder = recorder
-        self._what = what
-
-    def __enter__(self) -> None:
-        self._began = perf_counter()
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: object
-    ) -> bool:
-        self._recorder.seconds += perf_counter() - self._began
-        if kind is not None and isinstance(error, Exception):  # TrainingStopped is none
-            self._recorder.failed(self._what, error)
-            return True
-        return False
 
 
 def _never(recorder: Recorder, over: int) -> int:
@@ -98,44 +70,34 @@ class Recorder:
         whole: bool = True,
         at_rest: Callable[[], None] = lambda: None,
     ) -> None:
-        self._limits = limits
         self._whole = whole
         self._at_rest = at_rest
         self._attend = attend or _never
-        self._attended_after = 1
-        self._stoppable = (limits.max_iterations, limits.max_seconds) != (None, None)
-        #: whether the next event is to be looked at for the end of an iteration
-        self._checking = True
-        self._unchecked = 0
+        self._care = Care()
         self._sources = SourceBook()
         self._sites = SiteBook(UserCode(main_file or _main_file()), self._sources, os.getcwd())
         self.ledger = Ledger()
         self._watch = Watch(self.ledger, self._sites)
         self._optimizers = Optimizers(self._watch, self._sites)
         self._book = Book(self._watch, self._optimizers, self._sites)
-        self._probe = Probe(self._watch, self._sites, self._gap, self.failed, self._frame_returns)
+        self._probe = Probe(
+            self._watch, self._sites, self._care.gap, self._care.failed, self._frame_returns
+        )
         self._backwards = Backwards(
             self._watch, self._sites, self._probe, self._optimizers, self._book
         )
         self._replicas = Replicas(self._watch.leaves)
         self._under_way: UnderWay | None = None
-        #: what the audit has cost until now, but for the function mode and the tracer
-        self.seconds = 0.0
-        pace = Pace(limits.overhead, lambda: self.seconds)
+        pace = Pace(limits.overhead, lambda: self._care.seconds)
         self._sampler = Sampler(self._watch.leaves, self._watch.tell, pace)
         self._patches = Patches()
         self._hooks: list[RemovableHandle | Steps] = []
-        self._gaps: dict[str, str] = {}
-        self._guards: dict[str, _Inside] = {}
         self._thread: int | None = None
-        self._began = monotonic()
         self._recording: Recording | None = None
         self._off = True
         self._released = False
-        self._broken = False
         self._closures = 0
-        #: whether a limit of the run has ended the training
-        self.stopped = False
+        self._attendance = Attendance(limits, self.ledger, self._attended)
         self._compiling = False
 
     # -- the life of the recorder --------------------------------------------------------------
@@ -165,9 +127,9 @@ class Recorder:
     def finish(self) -> Recording:
         """Take every observer away again and hand over what was seen.  Idempotent."""
         if self._recording is None:
-            with self._inside("the end of the run"):
+            with self._care.inside("the end of the run"):
                 self._last_look()
-            with self._inside("the end of the run"):
+            with self._care.inside("the end of the run"):
                 self._uninstall()
                 self._sites.release_locals(sys._getframe(1))
             self.ledger.close()
@@ -183,16 +145,21 @@ class Recorder:
         self.ledger.catch_up()
         return self._book.recording(
             probe=self._probe,
-            gaps=tuple(Gap(what, why) for what, why in self._gaps.items()),
+            gaps=self._care.gaps,
             audit_seconds=self.audit_seconds,
-            broken=self._broken,
+            broken=self._care.broken,
             replicas=self._replicas,
         )
 
     @property
     def audit_seconds(self) -> float:
-        """What the audit has cost until now."""
-        return self.seconds + self._probe.seconds
+        """What the audit has cost until now, the function mode and the tracer included."""
+        return self._care.seconds + self._probe.seconds
+
+    @property
+    def stopped(self) -> bool:
+        """Whether a limit of the run has ended the training."""
+        return self._attendance.stopped
 
     @property
     def trained(self) -> bool:
@@ -203,10 +170,12 @@ class Recorder:
         if self._off:
             return
         if self._steps.compiled:
-            self._broken = True
-            self._gap("the steps of optimizers", "some ran in regions that torch.compile compiled")
+            self._care.broken = True
+            self._care.gap(
+                "the steps of optimizers", "some ran in regions that torch.compile compiled"
+            )
         if not self.ledger.backward_calls and _PROCESSES & sys.modules.keys():
-            self._gap(
+            self._care.gap(
                 "training in other processes",
                 "of those that multiprocessing starts none was seen to train, and others, its "
                 "pools among them, are not followed",
@@ -237,7 +206,7 @@ class Recorder:
     def leave_child_alone(self) -> None:
         """See :class:`gradaudit.observe.forks.Watching`."""
         if not self._off:
-            with self._inside("a forked child"):
+            with self._care.inside("a forked child"):
                 self._uninstall()
 
     # -- what was recorded, when it is over ----------------------------------------------------
@@ -254,24 +223,6 @@ class Recorder:
 
     # -- care ----------------------------------------------------------------------------------
 
-    def _gap(self, what: str, why: str) -> None:
-        self._gaps.setdefault(what, why)
-
-    def _inside(self, what: str) -> _Inside:
-        """The audit at work: its time is counted, its failures become gaps."""
-        guard = self._guards.get(what)
-        if guard is None:
-            guard = self._guards[what] = _Inside(self, what)
-        return guard
-
-    def failed(self, what: str, error: Exception) -> None:
-        """Something of the audit's own broke: say so once, record it, let the training go on."""
-        problem = _described(error)
-        if what not in self._gaps:
-            _say(f"gradaudit: the audit failed in {what} ({problem}); the training goes on\n")
-        self._gap(what, f"the audit failed inside: {problem}")
-        self._broken = self._broken or what in _VITAL
-
     def _mine(self) -> bool:
         """Whether this thread is the one that trains; others are not followed."""
         if self._off:
@@ -280,11 +231,13 @@ class Recorder:
 
     def _first_thread(self) -> bool:
         if self._thread is not None:
-            self._gap("training in other threads", "only the thread that trained first is followed")
+            self._care.gap(
+                "training in other threads", "only the thread that trained first is followed"
+            )
             return False
         self._thread = get_ident()
         if not self._probe.mode.own_thread:
-            self._gap("the dataflow", "the training runs in a thread other than the main one")
+            self._care.gap("the dataflow", "the training runs in a thread other than the main one")
         return True
 
     def _arrive(self, frame: FrameType, what: str) -> Site | None:
@@ -297,38 +250,15 @@ class Recorder:
             self._sites.release_locals(frame)
         site = self._sites.here(frame)
         if site is None:
-            self._gap(what, "no line of the user's own code was on the stack")
+            self._care.gap(what, "no line of the user's own code was on the stack")
         return site
 
-    def _check_limits(self, key: Hashable) -> None:
-        """Stop where a new iteration would begin beyond the limit; else attend to what is due."""
-        limits = self._limits
-        if limits.max_seconds is not None and monotonic() - self._began > limits.max_seconds:
-            self._stop(f"--max-seconds {limits.max_seconds:g}")
-        if (
-            limits.max_iterations is not None
-            and self.ledger.iterations >= limits.max_iterations
-            and self.ledger.would_begin_iteration(key)
-        ):
-            self._stop(f"--max-iterations {limits.max_iterations}")
-        over = self.ledger.iteration + 1
-        if over < self._attended_after:
-            # a backward ends no more than one iteration: so many of them may go by unchecked
-            self._unchecked = self._attended_after - over
-            self._checking = self._stoppable
-        elif self.ledger.would_begin_iteration(key):
-            self._probe.tracer.pause()
-            try:
-                self._attended_after = self._attend(self, over)
-            except TrainingStopped:
-                self.stopped = True
-                raise
-            finally:
-                self._probe.tracer.go_on()
-
-    def _stop(self, reason: str) -> NoReturn:
-        self.stopped = True
-        raise TrainingStopped(reason)
+    def _attended(self, over: int) -> int:
+        self._probe.tracer.pause()
+        try:
+            return self._attend(self, over)
+        finally:
+            self._probe.tracer.go_on()
 
     # -- backward ------------------------------------------------------------------------------
     #
@@ -356,19 +286,17 @@ class Recorder:
                 return None
             key = ("backward", site)
             self._watch.point(key)
-            if self._checking:
-                self._check_limits(key)
+            if self._attendance.checking:
+                self._attendance.check(key)
             under_way = self._backwards.begins(roots, frame, site, closure=self._closures > 0)
+            self._attendance.backward()
         except Exception as error:
-            self.failed("a backward", error)
+            self._care.failed("a backward", error)
             return None
         finally:
-            self.seconds += perf_counter() - began
-        self._unchecked -= 1
-        if self._unchecked <= 0:
-            self._checking = True
+            self._care.seconds += perf_counter() - began
         if under_way.graph is not None:
-            with self._inside("the values of gradients"), undispatched():
+            with self._care.inside("the values of gradients"), undispatched():
                 self._probe.tracer.pause()
                 self._backwards.hook(under_way)
                 if self._sampler.pace.in_common:
@@ -401,23 +329,23 @@ class Recorder:
         if under_way is None:
             return
         if under_way.paused:
-            with self._inside("the dataflow"):
+            with self._care.inside("the dataflow"):
                 self._probe.go_on()
         if under_way.hooked is not None:
-            with self._inside("the values of gradients"):
-                self.seconds += self._backwards.unhook(under_way)
+            with self._care.inside("the values of gradients"):
+                self._care.seconds += self._backwards.unhook(under_way)
         began = perf_counter()
         try:
             self._backwards.ends(under_way, roots, failed=failed)
         except Exception as error:
-            self.failed("a backward", error)
+            self._care.failed("a backward", error)
         finally:
-            self.seconds += perf_counter() - began
+            self._care.seconds += perf_counter() - began
         if under_way.graph is not None:
             if not failed:
-                with self._inside("the values of gradients"), undispatched():
+                with self._care.inside("the values of gradients"), undispatched():
                     self._backwards.tell_causes(under_way)
-            with self._inside("passes of loops"):
+            with self._care.inside("passes of loops"):
                 self._probe.tracer.go_on()
 
     # -- optimizers ----------------------------------------------------------------------------
@@ -425,7 +353,7 @@ class Recorder:
     def optimizer_built(self, optimizer: Optimizer, frame: FrameType) -> None:
         """See :class:`gradaudit.observe.optimizers.OptimizerListener`."""
         if not self._off:
-            with self._inside("the construction of an optimizer"):
+            with self._care.inside("the construction of an optimizer"):
                 self._probe.surprised(frame)
                 known = self._optimizers.built(optimizer, frame)
                 if known.site is not None and self._watch.probing:
@@ -462,7 +390,7 @@ class Recorder:
             if attended is not self._steps.attended:
                 self._steps.attend(attended)
         except Exception as error:
-            self.failed("a step", error)
+            self._care.failed("a step", error)
 
     def step_leaves(self, optimizer: Optimizer, frame: FrameType, *, closure: bool) -> None:
         """A step with a closure has applied what the closure's backwards left."""
@@ -478,11 +406,11 @@ class Recorder:
             if self._under_way is None:
                 self._probe.safe_moment()
         except Exception as error:
-            self.failed("a step", error)
+            self._care.failed("a step", error)
 
     def _tell_samples(self) -> None:
         if self._sampler.waiting:
-            with self._inside("the values of gradients"), undispatched():
+            with self._care.inside("the values of gradients"), undispatched():
                 self._probe.tracer.pause()
                 self._sampler.tell()
                 self._at_rest()
@@ -499,8 +427,8 @@ class Recorder:
             known = self._optimizers.find(optimizer)
             key = ("step", site, known.number)
             self._watch.point(key)
-            if self._checking:
-                self._check_limits(key)
+            if self._attendance.checking:
+                self._attendance.check(key)
             if not self._probe.over:
                 self._prepare_step(frame)
             grad_mode_off = None if torch.is_grad_enabled() else self._probe.switch(frame)
@@ -511,9 +439,9 @@ class Recorder:
                 if self._probe.over and self._watch.fed_unseen():
                     self._probe.surprised(frame)
         except Exception as error:
-            self.failed("a step", error)
+            self._care.failed("a step", error)
         finally:
-            self.seconds += perf_counter() - began
+            self._care.seconds += perf_counter() - began
 
     def _take_sample(self, members: Members, iteration: int) -> None:
         self._probe.tracer.pause()
@@ -546,8 +474,8 @@ class Recorder:
             targets = self._targets(owner)
             key = ("clear", site, targets)
             self._watch.point(key)
-            if self._checking:
-                self._check_limits(key)
+            if self._attendance.checking:
+                self._attendance.check(key)
             held = self._watch.gradients.holding(targets)
             if to_none and not self._watch.probing:
                 self._watch.zero_grad(site, targets, held, to_none=True)
@@ -555,16 +483,16 @@ class Recorder:
             if not self._probe.over:
                 self._probe.pause()
         except Exception as error:
-            self.failed("zero_grad", error)
+            self._care.failed("zero_grad", error)
             return None
         finally:
-            self.seconds += perf_counter() - began
+            self._care.seconds += perf_counter() - began
         return lambda: self._zero_grad_leaves(site, targets, held, to_none=to_none)
 
     def _zero_grad_leaves(
         self, site: Site, targets: Members, held: Members, *, to_none: bool
     ) -> None:
-        with self._inside("zero_grad"):
+        with self._care.inside("zero_grad"):
             self._watch.zero_grad(site, targets, held, to_none=to_none)
             if not self._probe.over:
                 self._probe.go_on()
@@ -580,13 +508,13 @@ class Recorder:
 
     def scaled(self, outputs: object) -> None:
         """See :class:`gradaudit.observe.amp.ScalingListener`."""
-        with self._inside("the scaling of a loss"):
+        with self._care.inside("the scaling of a loss"):
             if self._mine():
                 self._backwards.roots.note_scaled(tensors_of(outputs))
 
     def unscaled(self, optimizer: Optimizer, frame: FrameType) -> None:
         """See :class:`gradaudit.observe.amp.ScalingListener`."""
-        with self._inside("the unscaling of gradients"), undispatched():
+        with self._care.inside("the unscaling of gradients"), undispatched():
             site = self._sites.here(frame) if self._mine() else None
             if site is not None:
                 known = self._optimizers.find(optimizer)
@@ -600,7 +528,7 @@ class Recorder:
     ) -> None:
         if self._off:
             return
-        with self._inside("the registration of a parameter"), undispatched():
+        with self._care.inside("the registration of a parameter"), undispatched():
             self._watch.registered()
             leaves = self._watch.leaves
             site = self._sites.here(frame)
@@ -619,7 +547,7 @@ class Recorder:
     ) -> None:
         if self._off:
             return
-        with self._inside("the registration of a module"), undispatched():
+        with self._care.inside("the registration of a module"), undispatched():
             self._watch.registered()
             leaves = self._watch.leaves
             for old, new in replaced(module, name, child):
@@ -627,7 +555,7 @@ class Recorder:
                 leaves.replace(leaves.learn(old), heir, self._sites.here(frame))
 
     def _frame_returns(self, frame: FrameType) -> None:
-        with self._inside("a name"), undispatched():
+        with self._care.inside("a name"), undispatched():
             self._book.frame_returns(frame)
 
     def _leave_alone_once(self) -> None:
@@ -641,32 +569,19 @@ class Recorder:
 
         def compile(*args: Any, **kwargs: Any) -> Any:  # noqa: A001 - torch's own name
             if not recorder._off:
-                with recorder._inside("the dataflow"):
+                with recorder._care.inside("the dataflow"):
                     recorder._probe.stand_aside(
                         "torch.compile is used, and compiled regions must not be disturbed"
                     )
             compiled = original(*args, **kwargs)
             if not recorder._off:
-                with recorder._inside("torch.compile"):
+                with recorder._care.inside("torch.compile"):
                     recorder._leave_alone_once()
             return compiled
 
         compile.__dict__.update(vars(original))
         compile.__doc__ = original.__doc__
         return compile
-
-
-def _described(error: Exception) -> str:
-    try:
-        return f"{type(error).__name__}: {error}"
-    except Exception:  # the user's own, raised by what we asked of an object of his
-        return type(error).__name__
-
-
-def _say(text: str) -> None:
-    """Tell the user once, unless the script has closed or replaced what could be written to."""
-    with suppress(Exception):
-        sys.__stderr__.write(text)  # type: ignore[union-attr]
 
 
 def _main_file() -> str | None:

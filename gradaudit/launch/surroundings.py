@@ -122,7 +122,7 @@ class Surroundings:
             and not (name in self.modules and self.modules[name] is module)
             and not self._would_find(name, module)
         }
-        return [name for name in sys.modules if _root(name) in strangers]
+        return [name for name in list(sys.modules) if _root(name) in strangers]
 
     def _would_find(self, name: str, module: ModuleType | None) -> bool:
         file = getattr(module, "__file__", None)

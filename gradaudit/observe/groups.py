@@ -1,40 +1,65 @@
-"""Process groups end without waiting for a function mode of ours.
+"""What is sent between processes carries no function mode of ours.
 
-Whatever is sent between processes keeps the function modes of the moment, and the thread that
-carried it out needs the GIL to let go of them.  A group that is destroyed joins that thread with
-the GIL held (gloo, torch 2.13): the two would wait for each other for ever.
+Work that was begun keeps the function modes of that moment until it is done and forgotten, and the
+thread that forgets it needs the GIL for that.  A process group that ends joins this thread, and may
+hold the GIL meanwhile: the two would wait for each other for ever (gloo, torch 2.13).  So the
+probe pauses wherever work is begun; backwards that begin some see to it themselves.
 """
 
 from __future__ import annotations
 
-import functools
-import time
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Iterator
 
+import torch
 from torch import distributed
 
-from gradaudit.observe.patches import Patches, without_this_frame
+from gradaudit.observe.patches import Patches, between
 
-#: Seconds in which threads get the GIL and are done with what they hold.
-_A_MOMENT = 0.05
+#: Methods of process groups and of their backends, of all versions since torch 2.4.
+_BEGIN = (
+    "all_gather_single",
+    "all_gather_single_coalesced",
+    "all_to_all_single",
+    "allgather",
+    "_allgather_base",
+    "allgather_coalesced",
+    "allgather_into_tensor_coalesced",
+    "allreduce",
+    "allreduce_coalesced",
+    "alltoall",
+    "alltoall_base",
+    "barrier",
+    "broadcast",
+    "_end_coalescing",
+    "gather",
+    "monitored_barrier",
+    "recv",
+    "recv_anysource",
+    "reduce",
+    "reduce_scatter",
+    "_reduce_scatter_base",
+    "reduce_scatter_single",
+    "reduce_scatter_single_coalesced",
+    "reduce_scatter_tensor_coalesced",
+    "scatter",
+    "send",
+)
 
 
-def let_threads_go(patches: Patches, probing: Callable[[], bool]) -> None:
-    """While a function mode may be held, give up the GIL for a moment before a group ends."""
+def send_no_mode(patches: Patches, pause: Callable[[], None], go_on: Callable[[], None]) -> None:
+    """Have the probe paused where a process begins work together with others."""
     if not distributed.is_available():
         return
-    original = distributed.destroy_process_group
+    for owner, name in _doors():
+        if name in vars(owner):
+            patches.replace(owner, name, between(vars(owner)[name], pause, go_on))
 
-    @functools.wraps(original)
-    def destroy_process_group(*args: Any, **kwargs: Any) -> None:
-        if probing():
-            time.sleep(_A_MOMENT)
-        try:
-            original(*args, **kwargs)
-        except BaseException as error:
-            without_this_frame(error)
-            raise
 
-    patches.replace(distributed, "destroy_process_group", destroy_process_group)
-    patches.replace(distributed.distributed_c10d, "destroy_process_group", destroy_process_group)
+def _doors() -> Iterator[tuple[object, str]]:
+    c10d = torch._C._distributed_c10d
+    for owner in (c10d.ProcessGroup, c10d.Backend):
+        for name in _BEGIN:
+            yield owner, name
+    yield c10d.Reducer, "_rebuild_buckets"
+    yield distributed, "_broadcast_coalesced"  # buffers and initial values, in DDP and in FSDP
+    yield distributed, "_verify_params_across_processes"

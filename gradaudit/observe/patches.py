@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable
 from typing import Any
 
 _INHERITED = object()
@@ -43,3 +45,22 @@ def without_this_frame(error: BaseException) -> None:
     """
     if error.__traceback__ is not None:
         error.__traceback__ = error.__traceback__.tb_next
+
+
+def between(
+    original: Callable[..., Any], before: Callable[[], None], behind: Callable[[], None]
+) -> Callable[..., Any]:
+    """Wrap a function: ``before`` is called before it runs, ``behind`` when it is over."""
+
+    @functools.wraps(original)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        before()
+        try:
+            return original(*args, **kwargs)
+        except BaseException as error:
+            without_this_frame(error)
+            raise
+        finally:
+            behind()
+
+    return call

@@ -23,6 +23,7 @@ from gradaudit.observe.flow import Ancestry, Node, leaves_of
 from gradaudit.observe.function_mode import CallMode
 from gradaudit.observe.fused import let_fused_paths_be, may_fuse
 from gradaudit.observe.grad_mode import enclosing_switch
+from gradaudit.observe.groups import send_no_mode
 from gradaudit.observe.module_hooks import code_of, takes_one, watch_module_hooks
 from gradaudit.observe.operations import Operation
 from gradaudit.observe.patches import Patches
@@ -93,6 +94,7 @@ class Probe:
         watch_module_hooks(self._patches, self)
         let_fused_paths_be(self._patches, self)
         let_tracers_be(self._patches, self.pause, self.go_on)
+        send_no_mode(self._patches, self.pause, self.go_on)
 
     def arm(self, frame: FrameType, *, outermost: bool = False) -> None:
         """Training begins, or goes on: count the passes of loops from now on.
@@ -118,16 +120,16 @@ class Probe:
 
     def pause(self) -> None:
         """Torch's own code is about to run at length, and everything about it is known."""
-        if self.over:
+        if self.over or not self.mode.own_thread:
             return
         self._pauses += 1
-        if self.mode.own_thread and self.mode.entered:
+        if self.mode.entered:
             self._left = True
             self.mode.leave()
 
     def go_on(self) -> None:
         """It has run."""
-        if self.over:
+        if self.over or not self.mode.own_thread:
             return
         self._pauses = max(self._pauses - 1, 0)
         if not self._pauses:

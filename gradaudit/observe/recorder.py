@@ -31,7 +31,6 @@ from gradaudit.observe.compiled import compiled_already
 from gradaudit.observe.dynamo import leave_our_code_alone
 from gradaudit.observe.engine import watch_engine
 from gradaudit.observe.forks import stay_out_of_children
-from gradaudit.observe.groups import let_threads_go
 from gradaudit.observe.leaves import undispatched
 from gradaudit.observe.modules import replaced, watch_registrations
 from gradaudit.observe.optimizers import Optimizers, Steps, watch_optimizers
@@ -117,7 +116,6 @@ class Recorder:
         self._steps = watch_optimizers(self._patches, self)
         self._hooks += [self._steps, *watch_registrations(self._registered, self._nested)]
         self._hooks.append(self._replicas.watch())
-        let_threads_go(self._patches, lambda: not self._probe.over)
         self._patches.replace(torch, "compile", self._compile(torch.compile))
         stay_out_of_children(self)
         self._probe.begin()

@@ -7,15 +7,13 @@ graph whatever is called.
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable
-from typing import Any
 
 import torch
 import torch.export
 import torch.jit._trace
 
-from gradaudit.observe.patches import Patches, without_this_frame
+from gradaudit.observe.patches import Patches, between
 
 _TRACERS = (
     *(
@@ -30,21 +28,4 @@ _TRACERS = (
 def let_tracers_be(patches: Patches, pause: Callable[[], None], go_on: Callable[[], None]) -> None:
     """Have the probe paused while one of them runs."""
     for owner, name in _TRACERS:
-        patches.replace(owner, name, _aside(vars(owner)[name], pause, go_on))
-
-
-def _aside(
-    original: Callable[..., Any], pause: Callable[[], None], go_on: Callable[[], None]
-) -> Callable[..., Any]:
-    @functools.wraps(original)
-    def trace(*args: Any, **kwargs: Any) -> Any:
-        pause()
-        try:
-            return original(*args, **kwargs)
-        except BaseException as error:
-            without_this_frame(error)
-            raise
-        finally:
-            go_on()
-
-    return trace
+        patches.replace(owner, name, between(vars(owner)[name], pause, go_on))

@@ -316,4 +316,20 @@ ENDINGS = {
         model[0].weight.register_hook(refuse)
         train(model, optimizer)
     """,
+    # by os._exit: in its own end the interpreter may abort over such a thread, audited or not
+    "a daemon thread that trains on while the script ends": """
+        began = threading.Event()
+        def work():
+            own, opt = make()
+            while True:
+                opt.zero_grad()
+                own(torch.randn(5, 3)).sum().backward()
+                opt.step()
+                began.set()
+        train(model, optimizer)
+        threading.Thread(target=work, daemon=True).start()
+        began.wait()
+        print("ends", flush=True)
+        os._exit(3)
+    """,
 }

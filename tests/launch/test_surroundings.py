@@ -1,0 +1,27 @@
+"""The interpreter as it was before the script, while the script may still run in other threads."""
+
+from __future__ import annotations
+
+import sys
+
+from gradaudit.launch.surroundings import Surroundings
+
+
+class Meanwhile(str):
+    """The name of a module; while somebody looks at it, a thread imports another one."""
+
+    __slots__ = ()
+
+    def partition(self, sep):
+        sys.modules.setdefault("imported_meanwhile", sys)
+        return super().partition(sep)
+
+
+def test_a_thread_may_import_while_the_report_is_made(monkeypatch):
+    surroundings = Surroundings.of_child(tuple(sys.path), "/")
+    monkeypatch.setitem(sys.modules, Meanwhile("looked_at"), sys)
+    try:
+        assert "looked_at" not in surroundings.impostors()
+        assert "imported_meanwhile" in sys.modules
+    finally:
+        sys.modules.pop("imported_meanwhile", None)

@@ -1,0 +1,86 @@
+"""What processes send to each other holds no function mode; in a world of one."""
+
+from __future__ import annotations
+
+import sys
+
+import pytest
+import torch
+from torch import distributed
+from torch.overrides import (
+    TorchFunctionMode,
+    _get_current_function_mode,
+    _pop_mode,
+    _push_mode,
+)
+
+from gradaudit.observe.groups import send_no_mode
+from gradaudit.observe.patches import Patches
+
+
+class Mode(TorchFunctionMode):
+    def __torch_function__(self, func, types, args=(), kwargs=None):
+        return func(*args, **(kwargs or {}))
+
+
+@pytest.fixture
+def world(tmp_path):
+    distributed.init_process_group("gloo", f"file://{tmp_path}/store", rank=0, world_size=1)
+    yield distributed.distributed_c10d._get_default_group()
+    distributed.destroy_process_group()
+
+
+@pytest.fixture
+def patches():
+    ours = Patches()
+    yield ours
+    ours.undo()
+
+
+BEGIN = {
+    "barrier": lambda _: distributed.barrier(async_op=True),
+    "all_reduce": lambda _: distributed.all_reduce(torch.ones(2), async_op=True),
+    "method of a group": lambda group: group.allreduce([torch.ones(2)]),
+    "method of a backend": lambda group: group._get_backend(torch.device("cpu")).broadcast(
+        [torch.ones(2)], distributed.BroadcastOptions()
+    ),
+}
+
+
+def held(begin, group) -> int:
+    """How often work holds the mode that was on when it was begun, and is off by now."""
+    mode = Mode()
+    before = sys.getrefcount(mode)
+    _push_mode(mode)
+    work = begin(group)
+    _pop_mode()
+    after = sys.getrefcount(mode)
+    work.wait()
+    return after - before
+
+
+@pytest.mark.parametrize("begin", BEGIN.values(), ids=BEGIN)
+def test_work_holds_no_mode(world, patches, begin):
+    off = []
+
+    def pause() -> None:  # `all_reduce` is seen by the mode itself, which then is off already
+        off.extend([_pop_mode()] if _get_current_function_mode() else [])
+
+    def go_on() -> None:
+        while off:
+            _push_mode(off.pop())
+
+    send_no_mode(patches, pause, go_on)
+    assert held(begin, world) == 0
+
+
+def test_else_it_would(world):
+    assert held(BEGIN["method of a backend"], world) == 1
+
+
+def test_the_mode_is_back_when_work_could_not_be_begun(world, patches):
+    paused = []
+    send_no_mode(patches, lambda: paused.append("pause"), lambda: paused.append("go on"))
+    with pytest.raises(TypeError):
+        world.allreduce("nothing to reduce")
+    assert paused == ["pause", "go on"]

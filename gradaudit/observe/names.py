@@ -191,8 +191,11 @@ def _inside(name: str, value: object) -> Iterator[tuple[str, Any]]:
     except (AttributeError, TypeError):  # slots, C types, a hostile descriptor
         return
     if type(attributes) is dict:
-        library = _of_a_library(type(value).__module__)
+        owner = type(value).__module__
+        library, exchange = _of_a_library(owner), owner.startswith("torch.distributed.")
         for attribute, item in list(attributes.items())[:_WIDTH]:
+            if exchange and not _is(item, (torch.nn.Module, Optimizer)):
+                continue  # buffers in which processes receive what others send
             if isinstance(attribute, str):
                 hidden = library and attribute.startswith("_")
                 yield "" if hidden else _joined(name, attribute), item

@@ -279,3 +279,15 @@ def test_scopes_are_told_from_the_outermost_with_their_loop_targets(tmp_path: Pa
     assert [sorted(targets) for _, targets in places] == [["p"], ["p"]]
     assert places[0][0] is outer
     assert places[1][0] == {"w": 2}
+
+
+def test_what_processes_receive_into_has_no_name_and_modules_have():
+    class Stage:
+        pass
+
+    Stage.__module__ = "torch.distributed.pipelining.stage"
+    stage = Stage()
+    stage.buffer, stage.part = torch.ones(1), net()
+    result = found({"stage": stage})
+    assert name(result, stage.buffer) is None
+    assert name(result, stage.part[0].weight) == "stage.part.0.weight"

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TypeVar
 
+from gradaudit.ledger.values import Strides
 from gradaudit.model.findings import SEVERITIES
 from gradaudit.model.report import (
     Coverage,
@@ -17,6 +18,7 @@ from gradaudit.model.report import (
     RankInfo,
     Report,
     Run,
+    Stride,
     Summary,
 )
 from gradaudit.rules import alike
@@ -141,7 +143,21 @@ def _coverage(reports: Sequence[Report], processes: Sequence[RankInfo]) -> Cover
                 for (what, why), ranks in gaps.items()
             ),
         ),
+        _sampled(reports),
     )
+
+
+def _sampled(reports: Sequence[Report]) -> tuple[Stride, ...]:
+    """The iterations that at least one process has sampled."""
+    iterations = Strides()
+    runs = {run for report in reports for run in report.coverage.sampled}
+    for iteration in sorted({each for run in runs for each in _iterations(run)}):
+        iterations.add(iteration)
+    return tuple(Stride(*run) for run in iterations)
+
+
+def _iterations(run: Stride) -> range:
+    return range(run.first, run.last + 1, run.step)
 
 
 def _missing(processes: Sequence[RankInfo]) -> tuple[Gap, ...]:

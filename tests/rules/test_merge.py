@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from gradaudit.model.report import ExceptionInfo, Report, TimelineRun
+from gradaudit.model.report import ExceptionInfo, Report, Stride, TimelineRun
 from gradaudit.model.run import RunFacts
 from gradaudit.model.sites import Location
 from gradaudit.model.timelines import Stretch, with_values
@@ -112,6 +112,15 @@ def test_merged_reports_can_be_merged():
     assert told(whole) == told(at_once) == [("GA201", (0,))]
     assert whole.ranks == at_once.ranks
     assert whole.run == at_once.run
+
+
+def test_what_any_rank_sampled_was_sampled():
+    runs = {0: (Stride(0, 4, 2), Stride(7, 7, 1)), 1: (Stride(0, 6, 2),)}
+    ranks = []
+    for number, sampled in runs.items():
+        report = rank(number)
+        ranks.append(replace(report, coverage=replace(report.coverage, sampled=sampled)))
+    assert merge(ranks).coverage.sampled == (Stride(0, 6, 2), Stride(7, 7, 1))
 
 
 def test_missing_ranks_are_named():

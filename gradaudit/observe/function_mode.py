@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import threading
 from collections.abc import Callable
@@ -36,6 +37,9 @@ _C_FUNCTIONS = (
     WrapperDescriptorType,
 )
 
+#: Where torch's own optimizers lie.
+_OPTIMIZERS = os.path.join(TORCH, "optim", "")
+
 _call = lambda function, args, kwargs: function(*args, **kwargs)  # noqa: E731 - on one line, see below
 _Trampoline = Callable[[Callable[..., Any], tuple[Any, ...], dict[str, Any]], Any]
 
@@ -58,6 +62,8 @@ class CallMode(TorchFunctionMode):
         self._followed = followed
         self.dataflow = dataflow
         self.listening = True
+        #: whether an optimizer calls closures: what it does between them is its own affair
+        self.stepping = False
         self.seconds = 0.0
         self._fault = fault
         self._thread = threading.get_ident()
@@ -74,7 +80,9 @@ class CallMode(TorchFunctionMode):
         """See :class:`torch.overrides.TorchFunctionMode`."""
         frame = sys._getframe(1)
         kwargs = kwargs or {}
-        looking = self.listening
+        looking = self.listening and not (
+            self.stepping and frame.f_code.co_filename.startswith(_OPTIMIZERS)
+        )
         began = perf_counter()
         try:
             if frame.f_code is handle_torch_function.__code__:

@@ -377,6 +377,7 @@ class Recorder:
                 return
             if closure:
                 self._closures += 1
+                self._probe.mode.stepping = True
             else:
                 self._step(optimizer, frame)
                 if self._watch.surprised:
@@ -397,6 +398,7 @@ class Recorder:
                 return
             if closure:
                 self._closures = max(self._closures - 1, 0)
+                self._probe.mode.stepping = self._closures > 0
                 self._step(optimizer, frame)
             elif not self._probe.over:
                 self._probe.go_on()

@@ -1,7 +1,7 @@
 """What all folders of tests share.
 
 Where the tests run does not count: under GitHub Actions a run would annotate by itself, and in the
-background of a shell no process would be interrupted by SIGINT.
+background of a shell no process would be interrupted by SIGINT, under ``nohup`` none by SIGHUP.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ def pytest_configure(config: pytest.Config) -> None:
     """Do what the workers and all processes that are started inherit or find done."""
     if not hasattr(config, "workerinput"):
         signal.signal(signal.SIGINT, signal.default_int_handler)
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)
         compileall.compile_dir(REPOSITORY / "gradaudit", quiet=2)
 
 

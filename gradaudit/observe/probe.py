@@ -64,7 +64,7 @@ class Probe:
         self._failed = failed
         self._patches = Patches()
         self.dataflow = Dataflow(sites, watch.leaves, watch)
-        self.causes = Causes(self.dataflow.lines, sites, watch.leaves.members)
+        self.causes = Causes(self.dataflow.nodes.lines, sites, watch.leaves.members)
         self.mode = CallMode(self.dataflow, self._fault, self._followed)
         self.tracer = LoopTracer(sites, self.safe_moment, leaving, failed)
         self.iterations = 0
@@ -104,7 +104,7 @@ class Probe:
         if self.over or not self.mode.own_thread:
             return
         self._trained_at = self.dataflow.calls
-        self.dataflow.trained()
+        self.dataflow.nodes.trained()
         if outermost and self._pauses:  # a step has raised, and nobody said that it was over
             self._pauses = 0
             self._return()
@@ -207,7 +207,7 @@ class Probe:
         self.over = True
         self._watch.probing = self._left = self.mode.listening = False
         with ExitStack() as each:  # one that fails keeps none of the others from being done
-            each.callback(self.dataflow.forget)
+            each.callback(self.dataflow.nodes.forget)
             each.callback(self.tell_entered)
             each.callback(self._patches.undo)
             each.callback(self._leave_for_good)
@@ -229,7 +229,7 @@ class Probe:
 
     def switch(self, frame: FrameType | None) -> Site | None:
         """Where grad mode was switched off, while it is off."""
-        return self.dataflow.switch or enclosing_switch(frame, self._sites)
+        return self.dataflow.nodes.switch or enclosing_switch(frame, self._sites)
 
     @property
     def seconds(self) -> float:
@@ -248,7 +248,7 @@ class Probe:
     def tell_entered(self) -> None:
         """Which leaves took part in operations, since the last time."""
         by_stack: dict[tuple[RawSite, ...], set[int]] = {}
-        for leaf, stack in self.dataflow.entered.take():
+        for leaf, stack in self.dataflow.nodes.entered.take():
             by_stack.setdefault(stack, set()).add(leaf)
         for stack, leaves in by_stack.items():
             site, *under = map(self._sites.of, stack)
@@ -256,7 +256,7 @@ class Probe:
 
     def tell_losses_left(self) -> None:
         """Which scalars could have been backpropagated and were not."""
-        for site, leaves, shown in self.dataflow.losses_left():
+        for site, leaves, shown in self.dataflow.nodes.losses_left():
             self._watch.tell(ev.LossLeft(site, self._told(leaves), shown))
 
     def backward_begins(self, roots: Iterable[torch.Tensor]) -> Ancestry:
@@ -264,10 +264,10 @@ class Probe:
         nodes = [self._root(root) for root in roots]
         for node in nodes:
             node.spent = True
-        return self.dataflow.ancestry(nodes)
+        return self.dataflow.nodes.ancestry(nodes)
 
     def _root(self, tensor: torch.Tensor) -> Node:
-        return self.dataflow.source(tensor)
+        return self.dataflow.nodes.source(tensor)
 
     def backward_ends(
         self, site: Site, meant: Ancestry, deposited: Members, *, failed: bool
@@ -312,13 +312,13 @@ class Probe:
         return watch.leaves.members(numbers)
 
     def _origin(self, tensor: torch.Tensor) -> tuple[Site | None, str | None]:
-        node = self.dataflow.node(tensor)
+        node = self.dataflow.nodes.node(tensor)
         if node is None or node.site is None:
             return None, None
         return self._sites.of(node.site), node.operation
 
     def _made_of(self, tensor: torch.Tensor) -> Members:
-        node = self.dataflow.node(tensor)
+        node = self.dataflow.nodes.node(tensor)
         return self._told(() if node is None else leaves_of((node,)))
 
     @property
@@ -347,7 +347,7 @@ class Probe:
             if self.following and len(hooks) == 1 and takes_one(node):
                 code = code_of(hooks[0])
                 if code is not None and self._sites.user.owns(code):
-                    self.dataflow.lines.note_hook(node, code.co_name, (code, -1))
+                    self.dataflow.nodes.lines.note_hook(node, code.co_name, (code, -1))
 
     def stands_aside(self, module: torch.nn.Module) -> bool:
         """See :class:`gradaudit.observe.fused.FusedListener`."""

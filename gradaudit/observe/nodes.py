@@ -1,0 +1,203 @@
+"""The nodes of the dataflow: which value was made from which, and what came to an end there."""
+
+from __future__ import annotations
+
+import weakref
+from collections import deque
+from collections.abc import Iterator
+from types import FrameType
+
+import torch
+
+from gradaudit.model.sites import Site
+from gradaudit.observe.entries import Entries
+from gradaudit.observe.exports import Exports
+from gradaudit.observe.flow import (
+    Ancestry,
+    Given,
+    Node,
+    ancestry,
+    copied_from,
+    leaves_of,
+)
+from gradaudit.observe.grad_mode import checkpointing, enclosing_switch
+from gradaudit.observe.leaves import Leaves, connected, is_leaf, is_parameter
+from gradaudit.observe.lines import Lines
+from gradaudit.observe.operations import Operation
+from gradaudit.observe.sites import RawSite, SiteBook
+
+#: How many scalars that might be losses are remembered while none was backpropagated.
+_LOSSES = 32
+
+
+class Nodes:
+    """The values that are alive, each with its node.
+
+    Tensors are found by identity; an entry goes when its tensor does, so nothing is kept alive.
+    """
+
+    def __init__(self, sites: SiteBook, leaves: Leaves) -> None:
+        self._sites = sites
+        self._leaves = leaves
+        self._nodes: dict[int, tuple[weakref.ref[torch.Tensor], Node]] = {}
+        self._losses: deque[Node] = deque(maxlen=_LOSSES)
+        self.exports = Exports()
+        self.entered = Entries()
+        self.lines = Lines()
+        #: how many backwards have begun
+        self.backwards = 0
+        #: where grad mode was switched off, while it is off
+        self.switch: Site | None = None
+
+    def node(self, tensor: torch.Tensor) -> Node | None:
+        """The node of a tensor, if its making was seen."""
+        entry = self._nodes.get(id(tensor))
+        return None if entry is None else entry[1]
+
+    def attach(self, tensor: torch.Tensor, node: Node) -> None:
+        """Let ``node`` describe ``tensor`` from now on."""
+        key = id(tensor)
+        known = self._nodes.get(key)
+        if known is not None:
+            self._nodes[key] = (known[0], node)
+            return
+        nodes = self._nodes
+        self._nodes[key] = (weakref.ref(tensor, lambda _: nodes.pop(key, None)), node)
+
+    def forget(self) -> None:
+        """Drop the whole dataflow: the probe is over."""
+        self._nodes.clear()
+        self.exports.clear()
+        self._losses.clear()
+        self.lines.forget()
+
+    def source(self, tensor: torch.Tensor) -> Node:
+        """The node of a tensor that goes into something, made here if its making went unseen."""
+        node = self.node(tensor)
+        if node is None:
+            node = self._unseen(tensor)
+            self.attach(tensor, node)
+        elif node.connected is not connected(tensor):
+            self.refresh(node, tensor)
+        return node
+
+    def _unseen(self, tensor: torch.Tensor) -> Node:
+        node = Node("", None, (), connected=connected(tensor))
+        trainable = node.connected or is_parameter(tensor)
+        if trainable and is_leaf(tensor):
+            node.leaf = self._leaves.learn(tensor).number
+            node.relevant = True
+        elif node.connected:
+            node.relevant = True  # made by an operation that no function mode sees
+        elif self.exports:  # torch.from_numpy is such an operation (torch 2.13)
+            node.parents = self.exports.behind(tensor)
+            node.relevant = bool(node.parents)
+        return node
+
+    def refresh(self, node: Node, tensor: torch.Tensor) -> None:
+        """``requires_grad`` is not what it was when the node was made."""
+        node.connected = connected(tensor)
+        if node.connected and is_leaf(tensor) and node.leaf is None:
+            leaf = self._leaves.learn(tensor, self.resolve(node.site))
+            node.leaf, node.relevant = leaf.number, True
+
+    # -- new ones -----------------------------------------------------------------------------
+
+    def record(
+        self,
+        operation: Operation,
+        output: torch.Tensor,
+        parents: tuple[Node, ...],
+        raw: RawSite | None,
+        frame: FrameType,
+    ) -> Node:
+        """A value was made from others at a place: its node."""
+        relevant = any(parent.relevant for parent in parents)
+        node = Node(operation.name, raw, parents if relevant else (), connected=connected(output))
+        node.relevant = relevant
+        if node.connected:
+            self.lines.note(output, operation.name, raw)
+        if relevant:
+            self._connect(node, operation, output, parents, frame)
+        elif node.connected and is_leaf(output):
+            leaf = self._leaves.learn(output, self.resolve(raw))
+            node.leaf, node.relevant = leaf.number, True
+        self.attach(output, node)
+        return node
+
+    def _connect(
+        self,
+        node: Node,
+        operation: Operation,
+        output: torch.Tensor,
+        parents: tuple[Node, ...],
+        frame: FrameType,
+    ) -> None:
+        if operation.kind in {"detach", "view"} and parents:
+            first = parents[0]
+            node.shares = first.shares if first.leaf is None else first.leaf
+            node.gradient_of = first.gradient_of
+        for parent in parents:
+            parent.consumed = True
+            if (
+                node.connected
+                and parent.leaf is not None
+                and parent.leaf not in self.entered
+                and torch.is_grad_enabled()  # a view made under no_grad is connected (torch 2.13)
+            ):
+                self.entered.note(parent.leaf, self._sites.raw_stack(frame))
+        if node.connected:
+            if is_leaf(output):  # re-made with requires_grad=True: a leaf, whatever it came from
+                leaf = self._leaves.learn(output, self.resolve(node.site))
+                leaf.derived = True
+                if node.leaf is None and operation.kind == "detach":
+                    leaf.copy_of = leaf.copy_of or copied_from(node)
+                node.leaf, node.cut = leaf.number, "detach"
+                node.given = Given(1, self.backwards)
+                return
+            if output.numel() == 1:
+                self._losses.append(node)
+        elif any(parent.connected for parent in parents):
+            self._explain_cut(node, operation, frame)
+
+    def _explain_cut(self, node: Node, operation: Operation, frame: FrameType) -> None:
+        if operation.kind == "detach" or operation.name == "data":
+            node.cut = "detach"
+        elif not torch.is_grad_enabled():
+            if checkpointing(frame):
+                node.cut = "checkpoint"
+                return
+            node.cut = "grad-mode"
+            node.switch = self.switch or enclosing_switch(frame, self._sites)
+
+    # -- losses ------------------------------------------------------------------------------
+
+    def trained(self) -> None:
+        """A backward, a step, a clearing: what Python was handed before belongs to the past."""
+        self.exports.clear()
+
+    def ancestry(self, roots: list[Node]) -> Ancestry:
+        """What the roots of a backward were made from, what was handed to Python included."""
+        self.backwards += 1
+        return ancestry([*roots, *self.exports.take_counts()], self.backwards)
+
+    def losses_left(self) -> Iterator[tuple[Site, frozenset[int], bool]]:
+        """Scalars that nothing was made of and no backward was called on; each told once.
+
+        With the leaves each was made from, and whether the script looked at its value.
+        """
+        for node in self._losses:
+            if not node.consumed and node.site is not None:
+                yield self._sites.of(node.site), leaves_of((node,)), node.shown
+        self._losses.clear()
+
+    # -- places -----------------------------------------------------------------------------------
+
+    def raw(self, frame: FrameType) -> RawSite | None:
+        """The place of the user's nearest frame, not looked up yet."""
+        user = self._sites.user_frame(frame)
+        return None if user is None else (user.f_code, user.f_lasti)
+
+    def resolve(self, raw: RawSite | None) -> Site | None:
+        """The site of such a place."""
+        return None if raw is None else self._sites.of(raw)

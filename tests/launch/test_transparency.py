@@ -121,7 +121,7 @@ SCRIPTS = {
         @atexit.register
         def failing(): 1 / 0
         def work():
-            time.sleep(0.1)
+            time.sleep(1)  # by then the main thread has shown its exception
             print("thread", threading.main_thread().is_alive())
         threading.Thread(target=work).start()
         1 / 0

@@ -52,7 +52,7 @@ def _location(error: BaseException, cwd: str) -> Location | None:
 
 def _is_users(code: CodeType) -> bool:
     name = code.co_filename
-    if name.startswith("<") or is_ours(name):
+    if name.startswith("<") or is_ours(code):
         return False
     if any(part in name for part in _INSTALLED):
         return name == getattr(sys.modules.get("__main__"), "__file__", None)

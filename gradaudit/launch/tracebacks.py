@@ -14,13 +14,15 @@ import os
 from collections.abc import Iterator
 from types import CodeType, TracebackType
 
+from gradaudit.model.sites import TRAMPOLINE
+
 _PACKAGE = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "")
 _OVERRIDES = os.path.join("torch", "overrides.py")
 
 
-def is_ours(filename: str) -> bool:
-    """Whether a code object's file belongs to gradaudit itself."""
-    return filename.startswith(_PACKAGE)
+def is_ours(code: CodeType) -> bool:
+    """Whether code belongs to gradaudit itself, though it may claim to be the user's line."""
+    return code.co_filename.startswith(_PACKAGE) or code.co_name == TRAMPOLINE
 
 
 def remove_our_frames(error: BaseException) -> None:
@@ -42,9 +44,7 @@ def entries(traceback: TracebackType | None) -> Iterator[TracebackType]:
 
 
 def _unlinked(traceback: TracebackType | None) -> TracebackType | None:
-    kept = _without_detours(
-        [link for link in entries(traceback) if not is_ours(_code(link).co_filename)]
-    )
+    kept = _without_detours([link for link in entries(traceback) if not is_ours(_code(link))])
     for link, following in zip(kept, [*kept[1:], None], strict=False):
         if link.tb_next is not following:
             link.tb_next = following

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+#: The name of a frame through which torch is called on behalf of the user's line.
+TRAMPOLINE = "<gradaudit>"
+
 
 @dataclass(frozen=True, slots=True)
 class Location:

@@ -20,7 +20,7 @@ from torch.utils.hooks import RemovableHandle
 from gradaudit.model import events as ev
 from gradaudit.model.events import Event, Members, ZeroKind
 from gradaudit.model.sites import Site
-from gradaudit.observe.flatness import PASSING, bare, kind, reducing
+from gradaudit.observe.flatness import PASSING, SHARES, bare, kind, reducing
 from gradaudit.observe.graph import Below
 from gradaudit.observe.lines import Lines
 from gradaudit.observe.magnitude import Fetched, largest, measurable, roughly
@@ -67,6 +67,7 @@ class Measured:
         self._sound = bytearray(len(self._nodes))
         self._computed: dict[int, list[Any]] = {}
         self._given: dict[int, list[Any]] = {}
+        self._shapes: dict[Any, tuple[int, ...]] = {}
         self._hooks: list[RemovableHandle] = []
         self.error: Exception | None = None
         self.seconds = 0.0
@@ -93,6 +94,8 @@ class Measured:
                     self._sound[index] = True
                 else:
                     self._computed[index] = values
+                    if type(self._nodes[index]).__name__ in SHARES:
+                        self._shapes[self._nodes[index]] = tuple(made[0].shape)
                 if root:
                     self._given[index] = _measure(given) or [_SOUND]
         except Exception as error:  # the user's backward must not notice
@@ -100,6 +103,10 @@ class Measured:
         self.seconds += perf_counter() - began
 
     # -- behind the backward -------------------------------------------------------------------
+
+    def shape(self, node: Any) -> tuple[int, ...] | None:
+        """The shape of the result of a node that makes shares of a whole."""
+        return self._shapes.get(node)
 
     def origins(self) -> dict[Any, _Arrived]:
         """What arrived at the leaves, if anything noteworthy happened; fetches what is far away."""
@@ -280,7 +287,9 @@ class Causes:
                 for origin, leaves in spoilt.items()
             ),
             *(
-                self._zero(origin, leaves, site, satisfied=satisfied)
+                self._zero(
+                    origin, leaves, site, backward.measured.shape(origin.node), satisfied=satisfied
+                )
                 for origin, leaves in zeroed.items()
             ),
         ]
@@ -290,11 +299,19 @@ class Causes:
         members = self._members(leaves)
         return ev.NonfiniteMade(place, operation, members, site, finite, by_hook=hook)
 
-    def _zero(self, origin: Origin, leaves: set[int], site: Site, *, satisfied: bool) -> Event:
+    def _zero(
+        self,
+        origin: Origin,
+        leaves: set[int],
+        site: Site,
+        shape: tuple[int, ...] | None,
+        *,
+        satisfied: bool,
+    ) -> Event:
         hook, operation, place = self._place(origin.node)
-        why: ZeroKind = "hook" if hook else kind(origin.node, term=origin.term)
-        if satisfied:
-            why = "satisfied"
+        why: ZeroKind = "satisfied"
+        if not satisfied:
+            why = "hook" if hook else kind(origin.node, term=origin.term, shape=shape)
         return ev.ZeroMade(place, operation, self._members(leaves), site, why)
 
     def _place(self, node: Any) -> tuple[bool, str, Site | None]:

@@ -9,7 +9,7 @@ from torch.autograd.function import BackwardCFunction
 
 from gradaudit.model.events import ZeroKind
 
-#: By the names that autograd gives to its nodes (torch 2.4 to 2.13), without ``Backward0``.
+#: By the names that autograd gives to its nodes (torch 2.4 to 2.15), without ``Backward0``.
 _KINDS: dict[str, ZeroKind] = {
     **dict.fromkeys(("Round", "Floor", "Ceil", "Trunc", "Sign", "Sgn", "Heaviside"), "flat"),
     **dict.fromkeys(("Clamp", "ClampMin", "ClampMax", "Hardtanh"), "bounded"),
@@ -36,7 +36,7 @@ _KINDS: dict[str, ZeroKind] = {
 }
 
 #: Shares of a whole: where the whole has one part only, the result is a constant.
-_SHARES = frozenset({"Softmax", "LogSoftmax"})
+SHARES = frozenset({"SoftmaxBackward0", "LogSoftmaxBackward0"})
 
 #: What leads from a term of a loss to the loss, and nowhere else.
 _REDUCING = frozenset(
@@ -69,17 +69,17 @@ def bare(name: str) -> str:
     return _NUMBER.sub("", name.rpartition("::")[2])
 
 
-def kind(node: Any, *, term: bool) -> ZeroKind:
+def kind(node: Any, *, term: bool, shape: tuple[int, ...] | None) -> ZeroKind:
     """Why a node may have made zeros; ``term`` is whether its result is just a term of the loss.
 
+    ``shape`` is that of its result, and known of :data:`SHARES` only.
     A term of a loss that is bounded below is satisfied where its slope is zero, and that is what
     it is for.
     """
     if isinstance(node, BackwardCFunction):
         return "other"  # the user's own, whatever its name
     name = bare(node.name())
-    if name in _SHARES:
-        shape = tuple(node._input_metadata[0].shape)  # of the result, and so of what it is made of
+    if shape is not None:
         return "one" if _size(shape, node._saved_dim) == 1 else "other"
     if name == "NativeLayerNorm":
         return "one" if all(size == 1 for size in node._saved_normalized_shape) else "other"

@@ -27,8 +27,9 @@ from torch.overrides import (
     handle_torch_function,
 )
 
+from gradaudit.model.sites import TRAMPOLINE
 from gradaudit.observe.dataflow import Dataflow
-from gradaudit.observe.sites import TORCH, TRAMPOLINE
+from gradaudit.observe.sites import TORCH
 
 _C_FUNCTIONS = (
     BuiltinFunctionType,

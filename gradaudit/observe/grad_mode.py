@@ -10,8 +10,6 @@ from torch.utils.checkpoint import CheckpointFunction
 from gradaudit.model.sites import Site
 from gradaudit.observe.sites import SiteBook
 
-_DECORATED = "decorate_context"
-
 
 def switch_site(frame: FrameType | None, sites: SiteBook) -> Site | None:
     """The place in the user's code that switched grad mode off, seen from the switching frame.
@@ -21,7 +19,7 @@ def switch_site(frame: FrameType | None, sites: SiteBook) -> Site | None:
     """
     inner = frame
     while inner is not None and not sites.user.owns(inner.f_code):
-        if inner.f_code.co_name == _DECORATED and inner.f_globals is vars(_contextlib):
+        if _decorates(inner):
             decorated = _decorator_site(inner, sites)
             if decorated is not None:
                 return decorated
@@ -40,7 +38,7 @@ def enclosing_switch(frame: FrameType | None, sites: SiteBook) -> Site | None:
             text = source.grad_mode_block(frame.f_lineno)
             if text is not None and text.line >= frame.f_code.co_firstlineno:
                 return sites.at(frame.f_code.co_filename, text, frame.f_code.co_name)
-        elif frame.f_code.co_name == _DECORATED and frame.f_globals is vars(_contextlib):
+        elif _decorates(frame):
             decorated = _decorator_site(frame, sites)
             if decorated is not None:
                 return decorated
@@ -60,6 +58,11 @@ def checkpointing(frame: FrameType | None) -> bool:
             return True
         frame = frame.f_back
     return False
+
+
+def _decorates(frame: FrameType) -> bool:
+    """Whether a frame is that of a decorated function; its name is torch's choice from 2.15 on."""
+    return frame.f_globals is vars(_contextlib) and "func" in frame.f_code.co_freevars
 
 
 def _decorator_site(frame: FrameType, sites: SiteBook) -> Site | None:

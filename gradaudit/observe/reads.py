@@ -9,6 +9,7 @@ from types import FrameType
 import torch
 
 from gradaudit.model.events import ReadReason
+from gradaudit.observe.columns import told_apart
 from gradaudit.observe.sites import SiteBook, _position
 
 
@@ -46,9 +47,15 @@ class Reads:
     def _look_up(self, frame: FrameType) -> Read | None:
         source = self._sites.sources[frame.f_code.co_filename]
         line, _, column, _ = _position(frame.f_code, frame.f_lasti)
-        found = source.attribute_subject(line, "grad", None if column is None else column + 1)
-        if found is None:
+        reads = source.attributes(line, "grad")
+        if not reads:
             return None
+        found: ast.Attribute | None = None
+        if column is not None:
+            found = next((each for each in reads if each.col_offset == column), None)
+        elif len(reads) > 1:
+            found = told_apart(source.tree, reads, frame.f_code, frame.f_lasti)
+        found = found or reads[0]
         names = {node.id for node in ast.walk(found.value) if isinstance(node, ast.Name)}
         return Read(
             ast.unparse(found.value),

@@ -14,12 +14,9 @@ from types import CodeType, FrameType
 
 import torch
 
-from gradaudit.model.sites import Location, Site
+from gradaudit.model.sites import TRAMPOLINE, Location, Site
 from gradaudit.observe.cells import cell
 from gradaudit.observe.source import SourceBook, SourceFile, Text
-
-#: The name of a frame through which torch is called on behalf of the user's line.
-TRAMPOLINE = "<gradaudit>"
 
 #: Where torch's own files lie.
 TORCH = os.path.dirname(torch.__file__) + os.sep

@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
+from gradaudit.observe.unwarned import unwarned
+
 _Function = (ast.FunctionDef, ast.AsyncFunctionDef)
 _Scope = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda, ast.ClassDef)
 _Loop = (ast.For, ast.AsyncFor, ast.While)
@@ -75,7 +77,8 @@ class SourceFile:
     def tree(self) -> ast.Module:
         """The syntax tree; of an unreadable file, an empty one."""
         try:
-            return ast.parse(self.text)
+            with unwarned():
+                return ast.parse(self.text)
         except (SyntaxError, ValueError):  # not Python, or another version's
             return ast.Module(body=[], type_ignores=[])
 
@@ -128,19 +131,13 @@ class SourceFile:
     def _nodes_on(self, line: int) -> Iterator[ast.stmt | ast.expr]:
         return (node for start, end, node in self._placed if start <= line <= end)
 
-    def attribute_subject(
-        self, line: int, attribute: str, column: int | None = None
-    ) -> ast.Attribute | None:
-        """The expression ``<subject>.<attribute>`` on a line; at a column, where that is known."""
-        found = [
+    def attributes(self, line: int, attribute: str) -> list[ast.Attribute]:
+        """The expressions ``<subject>.<attribute>`` on a line."""
+        return [
             node
             for node in self._nodes_on(line)
             if isinstance(node, ast.Attribute) and node.attr == attribute
         ]
-        if column is not None:
-            exact = [node for node in found if node.col_offset + 1 == column]
-            found = exact or found
-        return found[0] if found else None
 
     def call_subject(self, line: int, method: str) -> str | None:
         """What a method is called on, or its first argument where it has one.

@@ -55,11 +55,12 @@ def watch_unseen(patches: Patches, listener: UnseenListener) -> None:
 
 
 def _apply(listener: UnseenListener) -> Callable[..., Any]:
-    original = torch.autograd.Function.apply.__func__  # type: ignore[attr-defined]
+    # a class method of Python's, from torch 2.15 on one of C's: both bind to a class like this
+    bind = vars(torch.autograd.Function)["apply"].__get__
 
     def apply(cls: type, *args: Any, **kwargs: Any) -> Any:
         try:
-            result = original(cls, *args, **kwargs)
+            result = bind(None, cls)(*args, **kwargs)
         except BaseException as error:
             without_this_frame(error)
             raise

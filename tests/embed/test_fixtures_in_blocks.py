@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from fixtures.table import FAULTY, FIXTURES, HEALTHY
+from fixtures.table import FAULTY, FIXTURES, HEALTHY, need
 from launch.twins import environment
 
 #: The first script of each rule.
@@ -40,4 +40,5 @@ def found():
 
 @pytest.mark.parametrize("script", EXPECTED)
 def test_in_a_block(found, script):
+    need(script)
     assert found[str(FIXTURES / script)] == EXPECTED[script]

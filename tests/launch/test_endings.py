@@ -299,6 +299,8 @@ def test_torch_in_a_thread_and_at_the_second_try(tmp_path):
     """
     write(tmp_path / "train.py", source)
     twins = Twins(tmp_path, "train.py")
+    if "re-importing after a failed" in twins.plain.err:
+        pytest.skip("this torch refuses to be imported a second time")
     assert twins.audited.out == twins.plain.out
     assert "importlib" not in twins.plain.err
     assert twins.audited.err.startswith(twins.plain.err)

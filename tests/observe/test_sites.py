@@ -10,7 +10,8 @@ import pytest
 import torch
 
 import gradaudit
-from gradaudit.observe.sites import TRAMPOLINE, SiteBook, UserCode
+from gradaudit.model.sites import TRAMPOLINE
+from gradaudit.observe.sites import SiteBook, UserCode
 from gradaudit.observe.source import SourceBook, Text
 
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import ast
+import warnings
 from pathlib import Path
 from textwrap import dedent
 
@@ -32,6 +33,21 @@ def test_what_is_not_python_is_an_empty_file(source, text: str):
     assert file.tree.body == []
     assert file.loops_around(1) == ()
     assert file.call_subject(1, "backward") is None
+
+
+def test_reading_a_file_again_warns_of_nothing(source, recwarn):
+    file = source("pattern = '\\d'\n")
+    warnings.simplefilter("always")
+    assert len(file.tree.body) == 1
+    assert recwarn.list == []
+
+
+def test_reading_a_file_leaves_python_its_memory_of_warnings(source, recwarn):
+    warnings.simplefilter("default")
+    for _ in range(2):
+        warnings.warn("once", stacklevel=1)
+        assert source("x = 1\n").tree.body
+    assert len(recwarn.list) == 1
 
 
 def test_a_file_that_is_not_there_is_an_empty_file(tmp_path: Path):
@@ -93,16 +109,12 @@ def test_async_loops_count(source):
     assert file.loops_around(3) == (LoopRange(2, 3),)
 
 
-def test_the_subject_of_an_attribute_is_found_by_its_column(source):
+def test_the_attributes_on_a_line_are_found(source):
     file = source("total = a.grad + net.b.grad\n")
-    first = file.attribute_subject(1, "grad")
-    assert first is not None
-    second = file.attribute_subject(1, "grad", column=18)
-    assert second is not None
-    assert ast.unparse(second.value) == "net.b"
-    assert ast.unparse(file.attribute_subject(1, "grad", column=9).value) == "a"
-    assert file.attribute_subject(1, "data") is None
-    assert file.attribute_subject(2, "grad") is None
+    found = file.attributes(1, "grad")
+    assert {ast.unparse(each.value) for each in found} == {"a", "net.b"}
+    assert file.attributes(1, "data") == []
+    assert file.attributes(2, "grad") == []
 
 
 @pytest.mark.parametrize(
@@ -161,8 +173,7 @@ def test_the_name_that_an_assignment_binds(source, line: str, name: str | None):
 )
 def test_asking_for_none_is_told_from_reading(source, line: str, asks: bool):
     file = source(line + "\n")
-    read = file.attribute_subject(1, "grad")
-    assert read is not None
+    (read,) = file.attributes(1, "grad")
     assert file.asks_for_none(read) is asks
 
 

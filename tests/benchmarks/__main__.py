@@ -1,12 +1,12 @@
 """What the audit costs: the same scripts plain and audited, and as other tools would, in turns.
 
-    python -m tests.benchmarks [--smallest] [--rounds N] [--only WORD] [--no-peers] [--json PATH]
+    python -m tests.benchmarks [--smallest] [--turns N] [--only WORD] [--no-peers] [--json PATH]
 
-Every run is a process of its own, and every script times its own iterations, so neither the start
-of the interpreter nor the report at the end is counted.  A run's figure is the median iteration
-after the warm-up, which is longer than the probe; a round runs each way once, one right after the
-other, and ratios are taken within it.  What is printed are medians over the rounds, in brackets
-the quartiles.
+Every way of running is a process of its own, and every script times its own iterations, so neither
+the start of the interpreter nor the report at the end is counted.  All ways are under way at the
+same time, past the warm-up, which is longer than the probe, and take turns of some iterations.  A
+turn's figure is its median iteration, and ratios are taken within a turn.  What is printed are
+medians over the turns, in brackets the quartiles.
 """
 
 from __future__ import annotations
@@ -33,6 +33,9 @@ from tests.benchmarks.measuring import (
     until_first_line,
 )
 
+#: How often each whole process is run.
+PROCESSES = 7
+
 HEADER = (
     "| training loop | plain iteration | CPU time | wall time | probe, an iteration | "
     "peak memory | its own account |\n| --- | ---: | ---: | ---: | ---: | ---: | ---: |"
@@ -42,65 +45,59 @@ HEADER = (
 def main() -> None:
     """Measure what was asked for, printing as it comes."""
     asked = _arguments()
-    rounds = 1 if asked.smallest else asked.rounds
+    turns = 2 if asked.smallest else asked.turns
     workloads = (SMALLEST,) if asked.smallest else WORKLOADS
     if asked.only:
         workloads = tuple(each for each in workloads if asked.only in each.name)
-    figures: dict[str, Any] = {"surroundings": surroundings(), "rounds": rounds, "workloads": {}}
-    print(f"{surroundings()}; {rounds} rounds\n\n{HEADER}", flush=True)
+    figures: dict[str, Any] = {"surroundings": surroundings(), "turns": turns, "workloads": {}}
+    print(f"{surroundings()}; {turns} turns\n\n{HEADER}", flush=True)
     peers = {}
     for workload in workloads:
         ways = PEERS if workload.peers and not asked.smallest and not asked.no_peers else ()
-        runs = in_turns(workload, ("plain", "audited", *ways), rounds)
+        runs = in_turns(workload, ("plain", "audited", *ways), turns)
         print(row(workload.name, runs), flush=True)
-        figures["workloads"][workload.name] = {
-            way: [asdict(run) for run in runs] for way, runs in runs.items()
-        }
+        figures["workloads"][workload.name] = {way: asdict(run) for way, run in runs.items()}
         if ways:
             peers[workload.name] = runs
     if peers:
         print(f"\n{peer_table(peers)}", flush=True)
     if not asked.smallest and not asked.only:
-        figures["processes"] = processes(rounds)
+        figures["processes"] = processes(PROCESSES)
     if asked.json:
         asked.json.write_text(json.dumps(figures, indent=2) + "\n")
 
 
 def _arguments() -> argparse.Namespace:
     options = argparse.ArgumentParser(description="Audited over plain, on small training loops.")
-    options.add_argument("--smallest", action="store_true", help="one round of the tiny MLP")
-    options.add_argument("--rounds", type=int, default=7, metavar="N")
+    options.add_argument("--smallest", action="store_true", help="two turns of the tiny MLP")
+    options.add_argument("--turns", type=int, default=40, metavar="N")
     options.add_argument("--only", metavar="WORD", help="the workloads with this in their name")
     options.add_argument("--no-peers", action="store_true", help="leave other tools out")
     options.add_argument("--json", type=Path, metavar="PATH", help="also write all figures here")
     return options.parse_args()
 
 
-def row(name: str, runs: dict[Way, list[Run]]) -> str:
+def row(name: str, runs: dict[Way, Run]) -> str:
     """One line of the main table."""
     plain, audited = runs["plain"], runs["audited"]
-    iteration = Spread.of(run.wall for run in plain)
-    probe = ratios(audited, plain, lambda run: run.first)
-    more = Spread.of(one.memory - other.memory for one, other in zip(audited, plain, strict=True))
+    iteration = Spread.of(turn.wall for turn in plain.turns)
     # what the audit says it cost, against what the loop really took longer
-    account = Spread.of(
-        one.audit / max(one.total - other.total, 1e-9)
-        for one, other in zip(audited, plain, strict=True)
-    )
+    account = audited.audit / max(audited.total - plain.total, 1e-9)
     return (
         f"| {name} | {iteration.median:.2f} ms | "
-        f"{told(ratios(audited, plain, lambda run: run.processor))} | "
-        f"{told(ratios(audited, plain, lambda run: run.wall))} | "
-        f"{probe.median:.1f}x | {more.median:+.0f} MiB | {account.median:.2f} |"
+        f"{told(ratios(audited, plain, lambda turn: turn.processor))} | "
+        f"{told(ratios(audited, plain, lambda turn: turn.wall))} | "
+        f"{audited.first / plain.first:.1f}x | {audited.memory - plain.memory:+.0f} MiB | "
+        f"{account:.2f} |"
     )
 
 
-def peer_table(runs: dict[str, dict[Way, list[Run]]]) -> str:
+def peer_table(runs: dict[str, dict[Way, Run]]) -> str:
     """CPU time of other tools over plain, and ours beside them."""
     ways: tuple[Way, ...] = ("audited", *PEERS)
     lines = [f"| CPU time over plain | {' | '.join(ways)} |", "| --- |" + " ---: |" * len(ways)]
     for name, known in runs.items():
-        spreads = [ratios(known[way], known["plain"], lambda run: run.processor) for way in ways]
+        spreads = [ratios(known[way], known["plain"], lambda turn: turn.processor) for way in ways]
         lines.append(f"| {name} | {' | '.join(map(told, spreads))} |")
     return "\n".join(lines)
 

@@ -16,17 +16,17 @@ PEERS: tuple[Way, ...] = ("torch-audit", "detect-anomaly", "settrace")
 
 @dataclass(frozen=True)
 class Workload:
-    """A script; how many iterations go by before it is timed, and how many are timed.
+    """A script; how many iterations go by before it is timed, and how many make a turn.
 
     The probe lasts as long as it needs, on a slow day longer: the warm-up is made to outlast it.
-    Other tools have none, and some are so slow that fewer iterations must do: ``peers`` are timed.
+    Other tools have none.
     """
 
     name: str
     script: str
     warm_up: int
     timed: int
-    peers: int = 0
+    peers: bool = False
 
     def arguments(self, warm_up: int | None = None, timed: int | None = None) -> list[str]:
         """The script and its own arguments."""
@@ -38,18 +38,21 @@ class Workload:
 
 
 WORKLOADS = (
-    Workload("tiny MLP", "tiny_mlp.py", 600, 600, peers=100),
-    Workload("conv net", "conv_net.py", 100, 80, peers=40),
-    Workload("transformer, 3 layers", "transformer.py", 20, 30, peers=15),
-    Workload("GPT of nanoGPT's CPU size", "small_gpt.py", 12, 20),
-    Workload("1,000 parameter tensors", "thousand_tensors.py", 10, 30),
-    Workload("accumulation over 16", "accumulation.py", 60, 60),
-    Workload("GAN", "gan.py", 250, 250),
-    Workload("LBFGS", "lbfgs.py", 100, 150),
-    Workload("updates by hand", "by_hand.py", 800, 800),
+    Workload("tiny MLP", "tiny_mlp.py", 600, 40, peers=True),
+    Workload("conv net", "conv_net.py", 250, 10, peers=True),
+    Workload("transformer, 3 layers", "transformer.py", 20, 5, peers=True),
+    Workload("GPT of nanoGPT's CPU size", "small_gpt.py", 12, 2),
+    Workload("1,000 parameter tensors", "thousand_tensors.py", 12, 4),
+    Workload("accumulation over 16", "accumulation.py", 80, 10),
+    Workload("GAN", "gan.py", 250, 20),
+    Workload("LBFGS", "lbfgs.py", 100, 15),
+    Workload("updates by hand", "by_hand.py", 800, 50),
 )
 
-SMALLEST = Workload("tiny MLP", "tiny_mlp.py", 600, 100)
+SMALLEST = Workload("tiny MLP", "tiny_mlp.py", 600, 20)
+
+#: Iterations of other tools before they are timed.
+_WARM = 5
 
 
 def command(workload: Workload, way: Way, report: Path) -> list[str]:
@@ -59,7 +62,7 @@ def command(workload: Workload, way: Way, report: Path) -> list[str]:
         return [sys.executable, *script]
     if way == "audited":
         return [*audit(report), *script]
-    shorter = workload.arguments(workload.peers // 5, workload.peers)
+    shorter = workload.arguments(warm_up=_WARM)
     return [sys.executable, str(FOLDER / "peers.py"), way, *shorter]
 
 

@@ -1,4 +1,4 @@
-"""Runs commands in turns and keeps what each cost: the scripts' own figures, time and memory."""
+"""Has commands work in turns and keeps what each cost: the scripts' own figures, and memory."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from tests.benchmarks.cases import ROOT, Way, Workload, audit, command
 
@@ -28,15 +27,23 @@ class Process:
 
 
 @dataclass(frozen=True)
-class Run:
-    """One run of a workload; milliseconds an iteration by ``wall`` and ``processor``.
+class Turn:
+    """Some iterations in a row: milliseconds of the median one, by ``wall`` and ``processor``."""
 
-    ``first`` are its first three iterations together, ``total`` the processor's seconds of all.
-    """
-
-    first: float
     wall: float
     processor: float
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run of a workload, its timed iterations in turns with others.
+
+    ``first`` are its first three iterations together, ``total`` the processor's seconds of all;
+    ``memory`` is its peak in MiB.
+    """
+
+    turns: list[Turn]
+    first: float
     total: float
     memory: float
     probed: int = 0
@@ -80,43 +87,76 @@ def started(arguments: list[str]) -> Process:
     return Process(wall, usage.ru_utime + usage.ru_stime, memory, output)
 
 
-def run(workload: Workload, way: Way) -> Run:
-    """One run, in a process of its own."""
-    with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder, "report.json")
-        process = started(command(workload, way, file))
-        figures: dict[str, Any] = json.loads(process.output.splitlines()[-1])
-        measured = Run(**figures, memory=process.memory)
-        if way != "audited":
+class Running:
+    """A workload under way, which does a turn whenever it is asked to."""
+
+    def __init__(self, workload: Workload, way: Way, folder: Path) -> None:
+        self._report = folder / f"{way}.json"
+        self._errors = (folder / f"{way}.err").open("w+")
+        self._process = subprocess.Popen(
+            command(workload, way, self._report),
+            cwd=ROOT,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._errors,
+            text=True,
+        )
+        self._first = self._answer()["first"]
+        self._turns: list[Turn] = []
+
+    def turn(self) -> None:
+        """Time some iterations more."""
+        assert self._process.stdin is not None
+        self._process.stdin.write("\n")
+        self._process.stdin.flush()
+        self._turns.append(Turn(**self._answer()))
+
+    def end(self) -> Run:
+        """Let it end; what it has measured."""
+        assert self._process.stdin is not None
+        self._process.stdin.close()
+        total = self._answer()["total"]
+        _, status, usage = os.wait4(self._process.pid, 0)
+        self._process.returncode = os.waitstatus_to_exitcode(status)
+        memory = usage.ru_maxrss / (1024 if sys.platform == "linux" else 1024**2)
+        measured = Run(self._turns, self._first, total, memory)
+        if not self._report.exists():
             return measured
-        report = json.loads(file.read_text())
-    return replace(
-        measured,
-        probed=report["coverage"]["probed_iterations"],
-        audit=report["run"]["audit_seconds"],
-    )
+        report = json.loads(self._report.read_text())
+        probed = report["coverage"]["probed_iterations"]
+        return replace(measured, probed=probed, audit=report["run"]["audit_seconds"])
+
+    def _answer(self) -> dict[str, float]:
+        assert self._process.stdout is not None
+        line = self._process.stdout.readline()
+        if not line:
+            self._errors.seek(0)
+            sys.exit(f"{self._process.args!r} ended early:\n{self._errors.read()}")
+        answer: dict[str, float] = json.loads(line)
+        return answer
 
 
-def in_turns(workload: Workload, ways: tuple[Way, ...], rounds: int) -> dict[Way, list[Run]]:
-    """So many runs in each way, one after the other.
+def in_turns(workload: Workload, ways: tuple[Way, ...], turns: int) -> dict[Way, Run]:
+    """A workload in several ways at the same time, of which only one does its turn at any moment.
 
+    How fast a machine is changes from second to second; turns that follow each other compare.
     Where the probe outlasts the warm-up, the warm-up is lengthened and all begins anew.
     """
     while True:
-        runs: dict[Way, list[Run]] = {way: [] for way in ways}
-        for _ in range(rounds):
-            for way in ways:
-                runs[way].append(run(workload, way))
-            if runs["audited"][-1].probed >= workload.warm_up:
-                break
-        else:
+        with tempfile.TemporaryDirectory() as folder:
+            running = {way: Running(workload, way, Path(folder)) for way in ways}
+            for number in range(turns):
+                for way in ways if number % 2 else reversed(ways):
+                    running[way].turn()
+            runs = {way: each.end() for way, each in running.items()}
+        if runs["audited"].probed < workload.warm_up:
             return runs
-        workload = replace(workload, warm_up=2 * runs["audited"][-1].probed)
+        workload = replace(workload, warm_up=2 * runs["audited"].probed)
 
 
-def ratios(of: list[Run], to: list[Run], what: Callable[[Run], float]) -> Spread:
-    """Of one way to another, taken within each round."""
-    return Spread.of(what(one) / what(other) for one, other in zip(of, to, strict=True))
+def ratios(of: Run, to: Run, what: Callable[[Turn], float]) -> Spread:
+    """Of one way to another, taken within each turn."""
+    return Spread.of(what(one) / what(other) for one, other in zip(of.turns, to.turns, strict=True))
 
 
 # -- whole processes -------------------------------------------------------------------------------
@@ -127,7 +167,7 @@ def smoke(workload: Workload, rounds: int) -> tuple[Spread, Spread]:
     pairs = []
     for _ in range(rounds):
         with tempfile.TemporaryDirectory() as folder:
-            script = workload.arguments(0, 20)
+            script = workload.arguments(warm_up=20)
             plain = started([sys.executable, *script])
             options = ("--max-iterations", "20")
             pairs.append((plain, started([*audit(Path(folder, "r.json"), *options), *script])))

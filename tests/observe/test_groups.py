@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 
 import pytest
 import torch
@@ -56,6 +57,11 @@ def held(begin, group) -> int:
     _pop_mode()
     after = sys.getrefcount(mode)
     work.wait()
+    del work
+    for _ in range(500):  # the thread that lets go of it needs the GIL, and the group ends with it
+        if sys.getrefcount(mode) == before:
+            break
+        time.sleep(0.01)
     return after - before
 
 

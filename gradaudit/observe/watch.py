@@ -239,9 +239,11 @@ class Watch:
     def backward_ends(self, beginning: Beginning, *, failed: bool) -> Members:
         """It has run: whatever changed was deposited by it.  Returns the leaves it reached."""
         if self._counting:
-            self._counting, self._deferred = False, None
-            if failed:
-                self._accumulation.end(failed=True)
+            deferred, self._deferred, self._counting = self._deferred, None, False
+            if failed or deferred:
+                self._accumulation.end(failed=failed)
+            for event in deferred or ():
+                self.ledger.feed(event)
             return NOBODY
         changes = self.gradients.look()
         if changes.odd:

@@ -142,6 +142,15 @@ def test_a_step_inside_a_counted_backward_applies_what_is_there():
     assert deposits(told) == [{0, 1}] * 3
 
 
+def test_what_is_told_inside_a_counted_backward_is_told_behind_it():
+    loop = Loop(4)
+    loop.clear()
+    start = len(loop.ledger.told)
+    loop.backward(loop.leaves)
+    loop.backward(loop.leaves, inside=lambda: loop.watch.tell(ev.Differentiated(ELSEWHERE)))
+    assert kinds(loop.since(start)) == ["Backward", "Backward", "Differentiated"]
+
+
 def test_a_gradient_that_is_scaled_by_hand_is_told():
     loop = Loop(4)
     loop.clear()

@@ -2,12 +2,15 @@
 
 A steady run of a model with thousands of parameters has a handful of cohorts, so an event costs
 the same however many parameters it names, and memory does not grow with their number either.
+Where nothing happens to a cohort, an iteration costs it nothing: its life is told what it has
+slept through when something happens again, or somebody asks.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 from gradaudit.ledger.life import Life
 from gradaudit.model.events import Members
@@ -20,8 +23,14 @@ SELECTIONS = 1024
 class Cohort:
     """Leaves with the same life until now."""
 
+    number: int
     members: set[int]
     life: Life
+
+    def sleep_until(self, iteration: int) -> None:
+        """Nothing has happened to it since its life was last told of an iteration."""
+        if self.life.timeline.end < iteration:
+            self.life.close(iteration)
 
 
 class Cohorts:
@@ -32,22 +41,43 @@ class Cohorts:
         self._of: dict[int, Cohort] = {}
         self._newborn: dict[tuple[bool, bool], Cohort] = {}
         self._selections: dict[Members, tuple[Cohort, ...]] = {}
+        #: the last iteration that is over
+        self._over = -1
+        #: those to which something has happened in the iteration under way, and in the one before
+        self._awake: dict[Cohort, None] = {}
+        self._lately: dict[Cohort, None] = {}
 
     def __iter__(self) -> Iterator[Cohort]:
-        return iter(self._all)
+        for cohort in self._all:
+            if cohort not in self._awake:
+                cohort.sleep_until(self._over)
+            yield cohort
 
     def __contains__(self, leaf: int) -> bool:
         return leaf in self._of
 
     def __getitem__(self, leaf: int) -> Life:
-        return self._of[leaf].life
+        cohort = self._of[leaf]
+        if cohort not in self._awake:
+            cohort.sleep_until(self._over)
+        return cohort.life
+
+    @property
+    def state(self) -> dict[str, Any]:
+        """All that events of a repeated iteration may change."""
+        stirring = sorted({**self._lately, **self._awake}, key=lambda cohort: cohort.number)
+        return {"lives": [cohort.life for cohort in stirring], "over": self._over}
+
+    @state.setter
+    def state(self, state: dict[str, Any]) -> None:
+        self._over = state["over"]
 
     def add(self, leaf: int, *, frozen: bool, iteration: int, holding: bool = False) -> None:
         """Take in a leaf to which nothing has happened yet that was seen."""
         cohort = self._newborn.get((frozen, holding))
         if cohort is None:
             life = Life(frozen=frozen, iteration=iteration, inherited=holding)
-            cohort = self._newborn[frozen, holding] = Cohort(set(), life)
+            cohort = self._newborn[frozen, holding] = Cohort(len(self._all), set(), life)
             self._all.append(cohort)
         cohort.members.add(leaf)
         self._of[leaf] = cohort
@@ -55,8 +85,16 @@ class Cohorts:
     def close(self, iteration: int) -> None:
         """End an iteration for everyone."""
         self._newborn.clear()
-        for cohort in self._all:
+        for cohort in self._awake:
             cohort.life.close(iteration)
+        self._over = iteration
+        self._lately, self._awake = self._awake, {}
+
+    def forget_timelines(self) -> None:
+        """Drop iterations that turn out not to have been any."""
+        self._over = -1
+        for cohort in self._all:
+            cohort.life.forget_timeline()
 
     def select(self, members: Members) -> tuple[Cohort, ...]:
         """The cohorts that together are exactly ``members``, split where need be.
@@ -71,6 +109,10 @@ class Cohorts:
             if len(self._selections) >= SELECTIONS:
                 self._selections.clear()
             self._selections[members] = known
+        for cohort in known:
+            if cohort not in self._awake:
+                cohort.sleep_until(self._over)
+                self._awake[cohort] = None
         return known
 
     def _split(self, members: Members) -> tuple[Cohort, ...]:
@@ -85,9 +127,11 @@ class Cohorts:
                 continue
             self._selections.clear()
             cohort.members -= leaves
-            part = Cohort(leaves, cohort.life.copy())
+            part = Cohort(len(self._all), leaves, cohort.life.copy())
             for leaf in leaves:
                 self._of[leaf] = part
             self._all.append(part)
+            if cohort in self._awake:
+                self._awake[part] = None
             chosen.append(part)
         return tuple(chosen)

@@ -122,11 +122,14 @@ class Ledger:
     @property
     def state(self) -> dict[str, Any]:
         """All that events of a repeated iteration may change; likewise."""
-        lives = [cohort.life for cohort in self.cohorts]
-        return {"lives": lives, **{name: getattr(self, name) for name in _REPEATED}}
+        return {
+            "cohorts": self.cohorts.state,
+            **{name: getattr(self, name) for name in _REPEATED},
+        }
 
     @state.setter
     def state(self, state: dict[str, Any]) -> None:
+        self.cohorts.state = state["cohorts"]
         for name in _REPEATED:
             setattr(self, name, state[name])
 
@@ -191,8 +194,7 @@ class Ledger:
             self.cycle.stepped = True
             if self.cycle.index:
                 self.cycle.restart()
-                for cohort in self.cohorts:
-                    cohort.life.forget_timeline()
+                self.cohorts.forget_timelines()
         self.cycle.settle()
 
     def _count(self, kind: str, site: Site | None) -> None:

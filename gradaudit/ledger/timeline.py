@@ -24,6 +24,11 @@ class Timeline:
     def __iter__(self) -> Iterator[Period]:
         return iter(self._periods)
 
+    @property
+    def end(self) -> int:
+        """The last iteration that is told; -1 if none is."""
+        return self._periods[-1].last if self._periods else -1
+
     def copy(self) -> Timeline:
         """An equal timeline that goes on by itself."""
         other = Timeline()

@@ -20,6 +20,9 @@ INTERNED = 4096
 #: How many leaves the interned sets may have together: some 20 MB.
 ROOM = 1 << 18
 
+#: How many leaves that were told of may be gone before new ones are taken for more of the kind.
+THROWN_AWAY = 256
+
 
 @dataclass(slots=True, eq=False)
 class Leaf:
@@ -113,6 +116,8 @@ class Leaves:
         self.let_go: Callable[[], None] = lambda: None
         #: leaves told of for which nobody has found a name yet
         self.nameless: set[int] = set()
+        self._thrown_away = 0
+        self._enough: int | None = None
 
     def find(self, tensor: torch.Tensor) -> Leaf | None:
         """The leaf this very tensor is, if it is known."""
@@ -143,8 +148,18 @@ class Leaves:
     def _lost(self, key: int, number: int) -> None:
         self._by_id.pop(key, None)
         leaf = self._all.get(number)
-        if leaf is not None and not leaf.told:
+        if leaf is None:
+            return
+        if not leaf.told:
             del self._all[number]
+            return
+        self._thrown_away += 1
+        if self._thrown_away == THROWN_AWAY:
+            self._enough = self.next_number
+
+    def one_of_many(self, leaf: Leaf) -> bool:
+        """Whether leaves made before this one were thrown away by the hundred, as it will be."""
+        return self._enough is not None and leaf.number >= self._enough
 
     def tell(self, leaf: Leaf) -> int:
         """Make sure the ledger has heard of a leaf; its number."""

@@ -219,7 +219,10 @@ class Watch:
             found = [
                 leaf
                 for leaf, tensor in self.leaves.alive()
-                if leaf not in self.gradients and is_leaf(tensor) and tensor.grad is not None
+                if leaf not in self.gradients
+                and not self.leaves.one_of_many(leaf)
+                and is_leaf(tensor)
+                and tensor.grad is not None
             ]
             for leaf in found:
                 self.follow_leaf(leaf)

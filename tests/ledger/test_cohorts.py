@@ -118,3 +118,40 @@ def test_parameters_that_live_alike_cost_one_life():
         story.backward(*range(300))
         story.step()
     assert len(list(story.end().cohorts)) == 1
+
+
+def test_an_iteration_costs_nothing_to_those_to_whom_nothing_happens():
+    made = cohorts(2)
+    (busy,) = made.select(frozenset({0}))
+    (idle,) = made.select(frozenset({1}))
+    idle.life.deposit(entry("backward"), 0)
+    made.close(0)
+    for iteration in (1, 2, 3):
+        made.select(frozenset({0}))
+        made.close(iteration)
+    assert (busy.life.timeline.end, idle.life.timeline.end) == (3, 0)
+    runs = [(run.first, run.last, run.state, run.contributions) for run in made[1].timeline]
+    assert runs == [(0, 0, "unapplied", 1), (1, 3, "unapplied", 0)]
+
+
+def test_only_those_to_whom_something_happened_lately_are_part_of_the_state():
+    made = cohorts(3)
+    for leaf in range(3):
+        made.select(frozenset({leaf}))
+    made.close(0)
+    made.select(frozenset({0}))
+    made.close(1)
+    made.select(frozenset({1}))
+    assert made.state == {"lives": [made[0], made[1]], "over": 1}
+
+
+def test_who_wakes_up_is_told_what_it_has_slept_through():
+    made = cohorts(2)
+    made.select(frozenset({0}))
+    for iteration in (0, 1, 2):
+        made.close(iteration)
+    (late,) = made.select(frozenset({1}))
+    late.life.deposit(entry("backward"), 3)
+    made.close(3)
+    runs = [(run.first, run.last, run.state) for run in made[1].timeline]
+    assert runs == [(0, 2, "none"), (3, 3, "unapplied")]

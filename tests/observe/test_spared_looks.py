@@ -10,6 +10,7 @@ from gradaudit.model import events as ev
 from gradaudit.model.events import Event
 from gradaudit.model.sites import Location, Site
 from gradaudit.observe.beginnings import Beginning
+from gradaudit.observe.leaves import THROWN_AWAY
 from gradaudit.observe.sites import SiteBook, UserCode
 from gradaudit.observe.source import SourceBook
 from gradaudit.observe.watch import Watch
@@ -127,3 +128,17 @@ def test_a_leaf_that_is_thawed_behind_the_probe_is_found_by_its_gradient_and_fol
     assert not loop.watch.fed_unseen()
     loop.backward(x)
     assert [number in event.deposited for event in loop.told] == [True]
+
+
+def test_leaves_that_are_made_and_thrown_away_by_the_hundred_are_not_followed_for_ever():
+    loop = Loop()
+    early = torch.ones(1, requires_grad=True)
+    loop.watch.leaves.learn(early)
+    for _ in range(THROWN_AWAY):
+        loop.watch.follow(torch.ones(1, requires_grad=True))
+    one_more = torch.ones(1, requires_grad=True)
+    loop.watch.leaves.learn(one_more)
+    loop.backward(one_more)
+    assert not loop.watch.fed_unseen()
+    loop.backward(early)
+    assert loop.watch.fed_unseen()

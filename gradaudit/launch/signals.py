@@ -27,6 +27,9 @@ DEADLY = (signal.SIGTERM, signal.SIGHUP)
 #: Seconds until a signal is sent once more that came while an event was being taken down.
 _SOON = 0.01
 
+#: Where what was seen is not whole while a function runs.
+_RECORDING = ("gradaudit.ledger.", "gradaudit.observe.doors.")
+
 #: Before these versions the interpreter itself took a handler that equals SIG_DFL for no handler
 #: (https://github.com/python/cpython/issues/102397); there the script may see ours.
 _MAY_LOOK_DEFAULT = sys.version_info >= (3, 11, 3) or (3, 10, 11) <= sys.version_info < (3, 11)
@@ -74,7 +77,7 @@ def _is_recording(frame: FrameType | None) -> bool:
     """Whether an event is being taken down: what was seen until now is not whole at this moment."""
     while frame is not None:
         module = str(frame.f_globals.get("__name__", ""))
-        if module.startswith("gradaudit.ledger.") or module == "gradaudit.observe.recorder":
+        if module.startswith(_RECORDING):
             return True
         frame = frame.f_back
     return False

@@ -1,6 +1,7 @@
 """Turns what happens into events.  The only package that imports torch.
 
-``recorder``    the one object launch holds; every entry from torch comes through it
+``recorder``    the one object launch holds; it makes the others, its ``instruments``
+``doors``       where torch comes in: one module for each
 ``watch``       backward, step and clearing become events; states become deposits
 ``gradients``   ``.grad`` of all leaves, by identity and version
 ``by_hand``     what the user's own code does to gradients between two of those points

@@ -4,9 +4,16 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Protocol
 
 _INHERITED = object()
+
+
+class Hook(Protocol):
+    """What is to be taken away again, as hooks of torch are."""
+
+    def remove(self) -> None:
+        """Take it away."""
 
 
 class Patches:

@@ -47,9 +47,9 @@ class Watch:
         self.reads = Reads(sites)
         self.probing = False
         self.deeds = Deeds(self.leaves.members)
-        #: tells the dataflow's node of a tensor that is no leaf: (where made, by what)
         #: tells the leaves that a tensor was made of
         self.made_of: Callable[[torch.Tensor], Iterable[int]] = lambda _: ()
+        #: tells the dataflow's node of a tensor that is no leaf: (where made, by what)
         self.origin: Callable[[torch.Tensor], tuple[Site | None, str | None]] = lambda _: (
             None,
             None,

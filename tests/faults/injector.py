@@ -60,6 +60,8 @@ Function = Callable[..., Any]
 #: All that these call is made to fail.
 GUARDS = frozenset(
     {
+        "backward.BackwardDoor._leaves",
+        "backward.BackwardDoor.backward_enters",
         "care.Care.failed",
         "care.Care.gap",
         "care.Care.inside",
@@ -85,19 +87,17 @@ GUARDS = frozenset(
         "probe.Probe.made",
         "probe.Probe.made_by",
         "probe.Probe.stands_aside",
-        "recorder.Recorder._backward_leaves",
         "recorder.Recorder._leave_child_alone",
-        "recorder.Recorder._nested",
-        "recorder.Recorder._registered",
-        "recorder.Recorder._zero_grad_leaves",
-        "recorder.Recorder.backward_enters",
         "recorder.Recorder.finish",
-        "recorder.Recorder.optimizer_built",
-        "recorder.Recorder.scaled",
-        "recorder.Recorder.step_enters",
-        "recorder.Recorder.step_leaves",
-        "recorder.Recorder.unscaled",
-        "recorder.Recorder.zero_grad_enters",
+        "registration.RegistrationDoor.nested",
+        "registration.RegistrationDoor.registered",
+        "scaling.ScalingDoor.scaled",
+        "scaling.ScalingDoor.unscaled",
+        "stepping.SteppingDoor._zero_grad_leaves",
+        "stepping.SteppingDoor.optimizer_built",
+        "stepping.SteppingDoor.step_enters",
+        "stepping.SteppingDoor.step_leaves",
+        "stepping.SteppingDoor.zero_grad_enters",
         "tracer.LoopTracer._broke",
         "tracer.LoopTracer._global",
         "tracer.LoopTracer._local",
@@ -106,7 +106,7 @@ GUARDS = frozenset(
 
 
 def modules() -> list[types.ModuleType]:
-    found = pkgutil.iter_modules(gradaudit.observe.__path__, "gradaudit.observe.")
+    found = pkgutil.walk_packages(gradaudit.observe.__path__, "gradaudit.observe.")
     return [importlib.import_module(each.name) for each in found]
 
 

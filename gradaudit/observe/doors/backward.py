@@ -1,0 +1,133 @@
+"""Backwards: ``Tensor.backward``, ``torch.autograd.backward`` and ``torch.autograd.grad``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from time import perf_counter
+from types import FrameType
+from typing import Any
+
+import torch
+
+from gradaudit.model import events as ev
+from gradaudit.model.sites import Site
+from gradaudit.observe.backwards import UnderWay
+from gradaudit.observe.doors.arrivals import Arrivals
+from gradaudit.observe.engine import watch_engine
+from gradaudit.observe.instruments import Instruments
+from gradaudit.observe.leaves import undispatched
+from gradaudit.observe.patches import Hook, Patches
+
+
+class BackwardDoor:
+    """The :class:`gradaudit.observe.engine.BackwardListener` of a run.
+
+    What runs in every iteration is written without context managers of ours and without calls
+    that could be spared: behind torch's kernels the caches are cold, and a call of an empty
+    Python function costs a microsecond there.
+    """
+
+    def __init__(self, instruments: Instruments, arrivals: Arrivals) -> None:
+        self._arrivals = arrivals
+        self._care = instruments.care
+        self._ledger = instruments.ledger
+        self._watch = instruments.watch
+        self._optimizers = instruments.optimizers
+        self._probe = instruments.probe
+        self._replicas = instruments.replicas
+        self._pace = instruments.sampler.pace
+        self._attendance = instruments.attendance
+        self._backwards = instruments.backwards
+        self._under_way: UnderWay | None = None
+        #: how many steps with a closure are under way: it is they who ask for backwards
+        self.closures = 0
+
+    def observe(self, patches: Patches) -> list[Hook]:
+        """Hear of every backward."""
+        watch_engine(patches, self)
+        return []
+
+    @property
+    def under_way(self) -> bool:
+        """Whether a backward is running."""
+        return self._under_way is not None
+
+    def backward_enters(
+        self, roots: Sequence[Any], frame: FrameType, *, accumulates: bool
+    ) -> Callable[[Sequence[Any], bool], None] | None:
+        """One is about to run; what is returned is called behind it."""
+        began = perf_counter()
+        try:
+            if self._under_way is not None:
+                return None  # from inside a backward: part of it (reentrant checkpoints)
+            site = self._arrivals.at(frame, "a backward")
+            if site is None:
+                return None
+            if not self._probe.over or site not in self._ledger.backwards:
+                self._prepare(frame, site, accumulates=accumulates)
+            if not accumulates:
+                self._differentiates(roots, site)
+                return None
+            key = ("backward", site)
+            self._watch.point(key)
+            if self._attendance.checking:
+                self._attendance.check(key)
+            under_way = self._backwards.begins(roots, frame, site, closure=self.closures > 0)
+            self._attendance.backward()
+        except Exception as error:
+            self._care.failed("a backward", error)
+            return None
+        finally:
+            self._care.seconds += perf_counter() - began
+        if under_way.graph is not None:
+            with self._care.inside("the values of gradients"), undispatched():
+                self._probe.tracer.pause()
+                self._backwards.hook(under_way)
+                if self._pace.in_common:
+                    # The work of an all-reduce keeps the function modes of now, and its thread
+                    # needs the GIL to let go of them: while a process group is being destroyed
+                    # nobody gives it that (gloo, torch 2.13).
+                    under_way.paused = True
+                    self._probe.pause()
+        self._under_way = under_way
+        return self._leaves
+
+    def _prepare(self, frame: FrameType, site: Site, *, accumulates: bool) -> None:
+        self._probe.arm(frame, outermost=True)
+        if accumulates and site not in self._ledger.backwards:
+            self._probe.surprised(frame)
+            self._optimizers.refresh_all()  # where nothing is probed, nobody else has looked
+        if self._watch.probing:
+            self._pace.in_common = self._replicas.look()
+
+    def _differentiates(self, roots: Sequence[Any], site: Site) -> None:
+        if self._watch.probing:
+            with undispatched():
+                self._probe.backward_begins(
+                    root for root in roots if isinstance(root, torch.Tensor)
+                )
+        self._watch.tell(ev.Differentiated(site))
+
+    def _leaves(self, roots: Sequence[Any], failed: bool) -> None:
+        under_way, self._under_way = self._under_way, None
+        if under_way is None:
+            return
+        if under_way.paused:
+            with self._care.inside("the dataflow"):
+                self._probe.go_on()
+        if under_way.hooked is not None:
+            with self._care.inside("the values of gradients"):
+                self._care.seconds += self._backwards.unhook(under_way)
+        began = perf_counter()
+        try:
+            self._backwards.ends(under_way, roots, failed=failed)
+        except Exception as error:
+            self._care.failed("a backward", error)
+        finally:
+            self._care.seconds += perf_counter() - began
+        if under_way.graph is not None:
+            if not failed:
+                with self._care.inside("the values of gradients"), undispatched():
+                    self._backwards.tell_causes(under_way)
+            with self._care.inside("passes of loops"):
+                self._probe.tracer.go_on()

@@ -1,0 +1,223 @@
+"""Optimizers: built, stepped, cleared."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from time import perf_counter
+from types import FrameType
+
+import torch
+from torch.optim import Optimizer
+
+from gradaudit.model.events import Members
+from gradaudit.model.sites import Site
+from gradaudit.observe.doors.arrivals import Arrivals
+from gradaudit.observe.doors.backward import BackwardDoor
+from gradaudit.observe.instruments import Instruments
+from gradaudit.observe.leaves import undispatched
+from gradaudit.observe.optimizers import watch_optimizers
+from gradaudit.observe.patches import Hook, Patches
+
+
+class SteppingDoor:
+    """The :class:`gradaudit.observe.optimizers.OptimizerListener` of a run.
+
+    ``at_rest`` is called now and then, when nothing is under way.  On what runs in every iteration
+    see :class:`gradaudit.observe.doors.backward.BackwardDoor`.
+    """
+
+    def __init__(
+        self,
+        instruments: Instruments,
+        arrivals: Arrivals,
+        backward: BackwardDoor,
+        at_rest: Callable[[], None],
+    ) -> None:
+        self._arrivals = arrivals
+        self._backward = backward
+        self._at_rest = at_rest
+        self._care = instruments.care
+        self._sites = instruments.sites
+        self._ledger = instruments.ledger
+        self._watch = instruments.watch
+        self._optimizers = instruments.optimizers
+        self._book = instruments.book
+        self._probe = instruments.probe
+        self._replicas = instruments.replicas
+        self._sampler = instruments.sampler
+        self._attendance = instruments.attendance
+
+    def observe(self, patches: Patches) -> list[Hook]:
+        """Hear of constructions, steps and clearings."""
+        self._steps = watch_optimizers(patches, self)
+        return [self._steps]
+
+    @property
+    def compiled(self) -> bool:
+        """Whether steps ran in a region that torch.compile had compiled: nobody heard of them."""
+        return self._steps.compiled
+
+    # -- construction ----------------------------------------------------------------------------
+
+    def optimizer_built(self, optimizer: Optimizer, frame: FrameType) -> None:
+        """An optimizer is being constructed."""
+        if self._arrivals.off:
+            return
+        with self._care.inside("the construction of an optimizer"):
+            self._probe.surprised(frame)
+            known = self._optimizers.built(optimizer, frame)
+            if known.site is not None and self._watch.probing:
+                self._watch.given(frame.f_locals.get("params"), known.site, self._name_in(frame))
+                self._book.look(frame, early=True)  # names may be given to others later
+
+    def _name_in(self, frame: FrameType) -> Callable[[object], str]:
+        """Names of tensors by the variables of the user's nearest frame."""
+        user = self._sites.user_frame(frame)
+        variables = {} if user is None else user.f_locals
+
+        def name(value: object) -> str:
+            return next((key for key, each in variables.items() if each is value), "tensor")
+
+        return name
+
+    # -- steps -----------------------------------------------------------------------------------
+
+    def step_enters(self, optimizer: Optimizer, frame: FrameType, *, closure: bool) -> None:
+        """A step without closure applies what is there now; its own calls are not followed."""
+        try:
+            if closure:
+                if not self._arrivals.ours():
+                    return
+                self._backward.closures += 1
+                self._probe.mode.stepping = True
+            else:
+                if not self._step(optimizer, frame):
+                    return
+                if self._watch.surprised:
+                    self._watch.surprised = False
+                    self._probe.surprised(frame)
+                if not self._probe.over:
+                    self._probe.pause()
+            attended = closure or not self._probe.over
+            if attended is not self._steps.attended:
+                self._steps.attend(attended)
+        except Exception as error:
+            self._care.failed("a step", error)
+
+    def step_leaves(self, optimizer: Optimizer, frame: FrameType, *, closure: bool) -> None:
+        """A step with a closure has applied what the closure's backwards left."""
+        try:
+            if not self._arrivals.ours():
+                return
+            if closure:
+                backward = self._backward
+                backward.closures = max(backward.closures - 1, 0)
+                self._probe.mode.stepping = backward.closures > 0
+                self._step(optimizer, frame)
+            elif not self._probe.over:
+                self._probe.go_on()
+            self._tell_samples()
+            if not self._backward.under_way:
+                self._probe.safe_moment()
+        except Exception as error:
+            self._care.failed("a step", error)
+
+    def _step(self, optimizer: Optimizer, frame: FrameType) -> bool:
+        """Gradients are applied as they are now; False if this is not to be listened to."""
+        if self._sampler.waiting:
+            self._tell_samples()
+        began = perf_counter()
+        try:
+            site = self._arrivals.at(frame, "a step")
+            if site is None:
+                return False
+            known = self._optimizers.find(optimizer)
+            key = ("step", site, known.number)
+            self._watch.point(key)
+            if self._attendance.checking:
+                self._attendance.check(key)
+            if not self._probe.over:
+                self._prepare(frame)
+            grad_mode_off = None if torch.is_grad_enabled() else self._probe.switch(frame)
+            self._watch.step(site, known.number, known.members, grad_mode_off)
+            iteration = self._ledger.iteration
+            if self._sampler.pace.due(iteration, probing=self._watch.probing):
+                self._take_sample(known.members, iteration)
+                if self._probe.over and self._watch.fed_unseen():
+                    self._probe.surprised(frame)
+        except Exception as error:
+            self._care.failed("a step", error)
+        finally:
+            self._care.seconds += perf_counter() - began
+        return True
+
+    def _prepare(self, frame: FrameType) -> None:
+        self._probe.arm(frame)
+        if self._watch.probing:
+            with undispatched():
+                self._book.look(frame)
+                self._probe.tell_entered()
+                self._probe.tell_losses_left()
+
+    # -- samples of values -----------------------------------------------------------------------
+
+    def _take_sample(self, members: Members, iteration: int) -> None:
+        self._probe.tracer.pause()
+        with undispatched():
+            self._sampler.take(members, iteration)
+            self._replicas.weigh(members, iteration)
+        self._probe.tracer.go_on()
+
+    def _tell_samples(self) -> None:
+        if self._sampler.waiting:
+            with self._care.inside("the values of gradients"), undispatched():
+                self._probe.tracer.pause()
+                self._sampler.tell()
+                self._at_rest()
+                self._probe.tracer.go_on()
+
+    # -- clearings -------------------------------------------------------------------------------
+
+    def zero_grad_enters(
+        self, owner: Optimizer | torch.nn.Module, frame: FrameType, *, to_none: bool
+    ) -> Callable[[], None] | None:
+        """``zero_grad`` is about to run; what is returned, if anything, is called behind it."""
+        began = perf_counter()
+        try:
+            site = self._arrivals.at(frame, "zero_grad")
+            if site is None:
+                return None
+            if not self._probe.over:
+                self._probe.arm(frame)
+            targets = self._targets(owner)
+            key = ("clear", site, targets)
+            self._watch.point(key)
+            if self._attendance.checking:
+                self._attendance.check(key)
+            held = self._watch.gradients.holding(targets)
+            if to_none and not self._watch.probing:
+                self._watch.zero_grad(site, targets, held, to_none=True)
+                return None
+            if not self._probe.over:
+                self._probe.pause()
+        except Exception as error:
+            self._care.failed("zero_grad", error)
+            return None
+        finally:
+            self._care.seconds += perf_counter() - began
+        return lambda: self._zero_grad_leaves(site, targets, held, to_none=to_none)
+
+    def _zero_grad_leaves(
+        self, site: Site, targets: Members, held: Members, *, to_none: bool
+    ) -> None:
+        with self._care.inside("zero_grad"):
+            self._watch.zero_grad(site, targets, held, to_none=to_none)
+            if not self._probe.over:
+                self._probe.go_on()
+                if not self._backward.under_way:
+                    self._probe.safe_moment()
+
+    def _targets(self, owner: Optimizer | torch.nn.Module) -> Members:
+        if isinstance(owner, Optimizer):
+            return self._optimizers.find(owner).members
+        return self._watch.parameters_of(owner)

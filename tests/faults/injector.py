@@ -47,7 +47,7 @@ REPLACED = {
     "Module.zero_grad": lambda: torch.nn.Module.zero_grad,
     "_patch_step_function": lambda: torch.optim.Optimizer._patch_step_function,
     "GradScaler.scale": lambda: torch.amp.GradScaler.scale,
-    "Function.apply": lambda: torch.autograd.Function.apply.__func__,
+    "Function.apply": lambda: vars(torch.autograd.Function)["apply"],
     "Parameter.__new__": lambda: torch.nn.Parameter.__new__,
     "torch.compile": lambda: torch.compile,
     "sys.settrace": sys.gettrace,

@@ -98,8 +98,7 @@ class _Child:
         if os.getpid() == self._owner and not self._closed:
             self._closed = True
             if self._watch.trained:
-                with self._surroundings.restored():
-                    self._hand_in(ending)
+                self._hand_in(ending)
         return ending.code
 
     def _judge(self, recording: Recording, ending: Ending) -> Report:
@@ -122,7 +121,8 @@ class _Child:
                 ending = replace(self._heard, code=ending.code)
             elif recorder.stopped and not ending.code:
                 ending = replace(ending, outcome="stopped")
-            self._parts.hand_in(self._name, self._judge(recorder.finish(), ending))
+            with self._surroundings.restored():
+                self._parts.hand_in(self._name, self._judge(recorder.finish(), ending))
         except Exception as error:  # said, and the process ends as it would have
             self._broke(error)
 

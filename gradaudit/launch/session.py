@@ -147,12 +147,12 @@ class _Session:
         return ending.code or self._verdict
 
     def _report_guarded(self, ending: Ending) -> int:
-        with self._surroundings.restored():
-            try:
+        try:
+            with self._surroundings.restored():
                 return self._report(ending)
-            except Exception as error:  # said, and never exit code 0
-                self._reporter.broke(error)
-                return UNUSABLE
+        except Exception as error:  # said, and never exit code 0
+            self._reporter.broke(error)
+            return UNUSABLE
 
     def _report(self, ending: Ending) -> int:
         """Publish what this process and others have seen; the exit code of ours."""

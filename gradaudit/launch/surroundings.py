@@ -101,9 +101,10 @@ class Surroundings:
         changed = dict(vars(builtins))
         vars(builtins).update(self.builtins)  # before all else: what follows uses them
         path, meta_path = sys.path, sys.meta_path
-        sys.path, sys.meta_path = list(self.path), list(self.meta_path)
-        hidden = {name: sys.modules.pop(name) for name in self.impostors()}
+        hidden: dict[str, ModuleType] = {}
         try:
+            sys.path, sys.meta_path = list(self.path), list(self.meta_path)
+            hidden.update((name, sys.modules.pop(name)) for name in self.impostors())
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
                 yield
@@ -125,7 +126,7 @@ class Surroundings:
         return [name for name in list(sys.modules) if _root(name) in strangers]
 
     def _would_find(self, name: str, module: ModuleType | None) -> bool:
-        file = getattr(module, "__file__", None)
+        file = _file_of(module)
         if not isinstance(file, str):  # built in, or else made by hand
             return module is not None and name not in _THIRD_PARTY
         directory, base = os.path.split(file)
@@ -136,6 +137,14 @@ class Surroundings:
 
 def _root(name: str) -> str:
     return name.partition(".")[0]
+
+
+def _file_of(module: object) -> object:
+    """Tell where a module comes from; a lazy one that is asked would be loaded, or fail to be."""
+    try:
+        return object.__getattribute__(module, "__dict__").get("__file__")
+    except AttributeError:  # something that only stands in the place of a module
+        return None
 
 
 def _is_compiled(module: ModuleType) -> bool:

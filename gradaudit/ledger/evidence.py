@@ -18,7 +18,8 @@ class Evidence:
     ``frozen_at`` is where requires_grad was last switched off; ``copy_of`` the leaf whose values
     it was made from; ``replaced`` what took its place in its module.  ``last_cut`` is the cut seen
     last, and in which iteration; ``times`` is how often each was seen, ``missed_by`` the
-    backwards that did not get through.  ``fed_before`` ones had gradients before anybody looked.
+    backwards that did not get through.  ``fed_before`` ones had gradients before anybody
+    looked, or where nobody looks.
     """
 
     kind: LeafKind

@@ -380,6 +380,8 @@ class Ledger:
                 yield Mixture("foreign", entry.site, main.site, foreign)
             elif entry.evaluating and not main.evaluating:
                 yield Mixture("evaluation", entry.site, main.site)
+            elif main.evaluating and not entry.evaluating:
+                yield Mixture("evaluation behind", main.site, entry.site)
             elif entry.read:
                 yield Mixture("read", entry.site, main.site)
             else:

@@ -73,6 +73,7 @@ def put(stock: list[Entry], new: Entry) -> None:
 MixtureKind = Literal[
     "foreign",  # another optimizer stepped in between, with what the stray backward gave it
     "evaluation",  # the stray backward ran in eval mode, the other did not
+    "evaluation behind",  # the same, and the stray one came last
     "again",  # both backwards were of the same root
     "read",  # the user's code looked at the gradient in between
     "beside",  # none of these

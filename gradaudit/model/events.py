@@ -45,7 +45,7 @@ ZeroKind = Literal[
     "dead",  # everything was on the flat side of a ReLU or a maximum
     "saturated",  # everything was where a sigmoid and the like have no slope left
     "zeroed",  # multiplied by zero, masked out, not selected
-    "hook",  # a full backward hook of a module returned zeros
+    "hook",  # a hook of a tensor, or a full backward hook of a module, returned zeros
     "satisfied",  # a term of the loss that is already as small as it can be
     "other",  # anything else: a sum that cancels, rows that were not looked up
 ]
@@ -84,7 +84,10 @@ class Declared:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Remembered:
-    """An optimizer has a state for leaves: it used gradients of theirs before anybody looked."""
+    """Gradients of leaves were used where nobody looked.
+
+    An optimizer has a state for them, or a hook takes them inside the backward.
+    """
 
     members: Members
 
@@ -326,7 +329,7 @@ class NonfiniteMade:
 
     ``site`` is the line that ran the operation forward, ``operation`` its name; ``members`` are
     the leaves that it spoilt.  ``loss_finite`` is whether what was backpropagated was finite.
-    ``by_hook`` is whether it is no operation, but a full backward hook of a module.
+    ``by_hook`` is whether it is no operation, but a hook of a tensor or a module.
     """
 
     site: Site | None

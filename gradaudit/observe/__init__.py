@@ -8,7 +8,8 @@
 ``probe``       what is there only for the first iterations: the function mode and the tracer
 ``dataflow``    which value was made from which; ``flow`` walks it
 ``exports``     what Python is handed, in case it hands it back; ``unseen`` what no mode sees
-``sampling``    how large gradients are, now and then; ``causes`` which operation spoilt them
+``sampling``    how large gradients are, now and then; ``causes`` which operation spoilt them, or
+                which of the ``hooks`` on the way, by what was ``measured``
 ``engine``, ``optimizers``, ``modules``, ``module_hooks``, ``amp``   where torch is listened to
 ``forks``, ``groups``, ``compiled``, ``tracing``, ``fused``   where torch is left alone
 ``dynamo``      what runs in and between compiled regions, where nobody listens

@@ -9,6 +9,8 @@ from typing import Any
 
 import torch
 
+from gradaudit.model import events as ev
+from gradaudit.model.events import Members
 from gradaudit.model.sites import Site
 from gradaudit.observe.beginnings import Beginning
 from gradaudit.observe.book import Book
@@ -113,8 +115,28 @@ class Backwards:
             self._probe.backward_ends(
                 under_way.beginning.site, under_way.meant, deposited, failed=failed
             )
+        if under_way.graph is not None and not failed:
+            with undispatched():
+                self._tell_taken(under_way.graph, deposited)
         if not self._probe.over:
             self._probe.consider_ending()
+
+    def _tell_taken(self, graph: Below, deposited: Members) -> None:
+        """Which leaves it reached and left without gradient, because a hook takes that at once."""
+        watch = self._watch
+        taken = {
+            watch.follow(leaf)
+            for leaf in graph.tensors()
+            if leaf.grad is None and leaf._post_accumulate_grad_hooks
+        }
+        taken -= deposited
+        if taken:
+            watch.tell(ev.Remembered(watch.leaves.members(taken)))
+            self._probe.gap(
+                "gradients that hooks take",
+                "behind the backward nothing is left of them, and what "
+                "register_post_accumulate_grad_hook does with them is not followed",
+            )
 
     # -- the values of gradients, while the probe is on ------------------------------------------
 

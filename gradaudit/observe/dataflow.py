@@ -12,6 +12,7 @@ import torch
 from gradaudit.observe.arguments import inputs_of, tensors_in
 from gradaudit.observe.flow import Node
 from gradaudit.observe.grad_mode import switch_site
+from gradaudit.observe.hooks import Hooks
 from gradaudit.observe.leaves import Leaves, connected, is_leaf
 from gradaudit.observe.nodes import Nodes
 from gradaudit.observe.operations import Operation, classify
@@ -30,6 +31,7 @@ class Dataflow:
         self._watcher = watcher
         self._operations: dict[Callable[..., Any], Operation] = {}
         self.nodes = Nodes(sites, leaves)
+        self.hooks = Hooks(sites.user)
         self._writes = Writes(self.nodes, sites, leaves, watcher)
         self.calls = 0
 
@@ -57,6 +59,9 @@ class Dataflow:
         operation = self._classify(function)
         kind = operation.kind
         if kind == "quiet":
+            return
+        if kind == "hook":
+            self._hooked(*args)
             return
         if kind == "show":
             self.nodes.source(args[0]).shown = True
@@ -126,6 +131,10 @@ class Dataflow:
         self.nodes.record(
             operation, result, (self.nodes.source(source),), self.nodes.raw(frame), frame
         )
+
+    def _hooked(self, tensor: torch.Tensor, function: Callable[..., Any]) -> None:
+        if tensor.grad_fn is not None:  # a leaf can be asked for its hooks
+            self.hooks.note_ahead(tensor.grad_fn, function)
 
     # -- properties --------------------------------------------------------------------------
 

@@ -29,7 +29,6 @@ class Lines:
         self._numbers: list[int] = []
         self._operations: list[str] = []
         self._places: list[RawSite | None] = []
-        self._hooks: dict[int, tuple[str, RawSite]] = {}
 
     def note(self, result: torch.Tensor, operation: str, raw: RawSite | None) -> None:
         """An operation has run."""
@@ -47,16 +46,6 @@ class Lines:
         self._operations.append(operation)
         self._places.append(raw)
 
-    def note_hook(self, node: Any, name: str, raw: RawSite) -> None:
-        """What a node computes goes through a hook of the user's."""
-        if len(self._hooks) >= _LINES:
-            self._hooks.clear()
-        self._hooks[node._sequence_nr()] = name, raw
-
-    def hook(self, node: Any) -> tuple[str, RawSite] | None:
-        """The hook of the user's that what a node computes goes through, and where it stands."""
-        return self._hooks.get(node._sequence_nr()) if self._hooks else None
-
     def of(self, node: Any) -> tuple[str, RawSite | None] | None:
         """The operation that made a node, as the user called it, and where."""
         if not self._numbers:
@@ -71,7 +60,6 @@ class Lines:
         self._numbers.clear()
         self._operations.clear()
         self._places.clear()
-        self._hooks.clear()
 
 
 def _spoken(name: str) -> str:

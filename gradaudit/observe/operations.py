@@ -21,6 +21,7 @@ Kind = Literal[
     "requires-grad",  # requires_grad_()
     "storage",  # hands out the memory
     "grad-mode",  # the global switch
+    "hook",  # hooks a function to the gradient of a tensor
     "show",  # puts the value into words, or asks it for a yes or no
     "quiet",  # nothing to see: backward, printing, hooks
 ]
@@ -90,7 +91,6 @@ _QUIET = frozenset(
     {
         "backward",
         "grad",
-        "register_hook",
         "register_post_accumulate_grad_hook",
         "retain_grad",
         "__len__",
@@ -173,6 +173,8 @@ def _kind(name: str, function: Callable[..., Any]) -> Kind:
         return "requires-grad"
     if name == "detach_":
         return "in-place"
+    if name == "register_hook":
+        return "hook"
     if name in _QUIET:
         return "quiet"
     if name in _SHOW:

@@ -24,7 +24,7 @@ from gradaudit.observe.function_mode import CallMode
 from gradaudit.observe.fused import let_fused_paths_be, may_fuse
 from gradaudit.observe.grad_mode import enclosing_switch
 from gradaudit.observe.groups import send_no_mode
-from gradaudit.observe.module_hooks import code_of, takes_one, watch_module_hooks
+from gradaudit.observe.module_hooks import takes_one, watch_module_hooks
 from gradaudit.observe.operations import Operation
 from gradaudit.observe.patches import Patches
 from gradaudit.observe.sites import RawSite, SiteBook
@@ -60,11 +60,13 @@ class Probe:
     ) -> None:
         self._watch = watch
         self._sites = sites
-        self._gap = gap
+        self.gap = gap
         self._failed = failed
         self._patches = Patches()
         self.dataflow = Dataflow(sites, watch.leaves, watch)
-        self.causes = Causes(self.dataflow.nodes.lines, sites, watch.leaves.members)
+        self.causes = Causes(
+            self.dataflow.nodes.lines, self.dataflow.hooks, sites, watch.leaves.members
+        )
         self.mode = CallMode(self.dataflow, self._fault, self._followed)
         self.tracer = LoopTracer(sites, self.safe_moment, leaving, failed)
         self.iterations = 0
@@ -116,7 +118,7 @@ class Probe:
             return
         self._armed = True
         if not self.tracer.start(frame):
-            self._gap("passes of loops", "another tracer owns sys.settrace; they were not counted")
+            self.gap("passes of loops", "another tracer owns sys.settrace; they were not counted")
 
     def pause(self) -> None:
         """Torch's own code is about to run at length, and everything about it is known."""
@@ -147,7 +149,7 @@ class Probe:
         self._resting = True
         if not self.tracer.on and not self.tracer.start(frame):  # for the sake of a safe moment
             self.mode.listening = False
-            self._gap(
+            self.gap(
                 "the dataflow",
                 "another tracer owns sys.settrace, so a long stretch "
                 "without training could only be passed over for good",
@@ -208,6 +210,7 @@ class Probe:
         self._watch.probing = self._left = self.mode.listening = False
         with ExitStack() as each:  # one that fails keeps none of the others from being done
             each.callback(self.dataflow.nodes.forget)
+            each.callback(self.dataflow.hooks.forget)
             each.callback(self.tell_entered)
             each.callback(self._patches.undo)
             each.callback(self._leave_for_good)
@@ -224,7 +227,7 @@ class Probe:
         if not self.over:
             self._ending = True
             self.mode.listening = False
-            self._gap("the dataflow", why)
+            self.gap("the dataflow", why)
             self.safe_moment()
 
     def switch(self, frame: FrameType | None) -> Site | None:
@@ -342,12 +345,10 @@ class Probe:
                 self.dataflow.made(operation, source, result, frame)
 
     def hooked(self, node: Any, hooks: Sequence[Any]) -> None:
-        """See :class:`gradaudit.observe.module_hooks.HookListener`; of several, none is named."""
+        """See :class:`gradaudit.observe.module_hooks.HookListener`."""
         with self._guarded("hooks of modules"):
-            if self.following and len(hooks) == 1 and takes_one(node):
-                code = code_of(hooks[0])
-                if code is not None and self._sites.user.owns(code):
-                    self.dataflow.nodes.lines.note_hook(node, code.co_name, (code, -1))
+            if self.following and takes_one(node):
+                self.dataflow.hooks.note_behind(node, hooks)
 
     def stands_aside(self, module: torch.nn.Module) -> bool:
         """See :class:`gradaudit.observe.fused.FusedListener`."""

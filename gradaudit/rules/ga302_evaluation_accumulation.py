@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from gradaudit.ledger.stock import Mixture
+from gradaudit.ledger.tally import Tally
 from gradaudit.rules.case import Case
-from gradaudit.rules.provenance import chain, mixtures, root_of
+from gradaudit.rules.provenance import chain, for_an_input, mixtures, now_and_then, root_of
 from gradaudit.rules.rule import ACCUMULATION, SEVERAL, Rule, Verdict
 from gradaudit.rules.words import several
 
 DOCUMENTATION = """
 ## What it finds
 A backward that ran while the model was in eval mode (validation, a saliency map, robustness under
-attack) left gradients behind, and the next training step applied them together with its own.
+attack) left gradients behind, and the next training step applied them together with its own: those
+of a backward that came later, or that was waiting for its step already.
 
 ## Why it matters
 The model is trained on its validation data, or by an attacker's loss, a little at every evaluation.
@@ -34,7 +37,8 @@ is, or `optimizer.zero_grad()` right before the training backward.
 
 ## When it is fine
 Evaluations whose gradients are cleared before the next step, and models that are trained in eval
-mode on purpose, are not reported.
+mode on purpose, are not reported. Nor is a backward in eval mode that comes behind the training
+backward of every step, unless it was called for the gradient of an input: it may be a second loss.
 
 ## References
 - torch.nn.Module.eval
@@ -44,18 +48,38 @@ mode on purpose, are not reported.
 def check(case: Case) -> Iterator[Verdict]:
     """Applied together: a backward in eval mode and one in train mode."""
     for mixture, leaves in mixtures(case, "evaluation"):
-        first = min(leaves)
-        count = len(leaves)
-        yield Verdict(
-            f"the backward of {root_of(case, mixture.stray)} in eval mode is applied to "
-            f"{several(count, 'parameter')} by the next training step",
+        yield _verdict(
+            case,
+            mixture,
+            leaves,
             "Clear the gradients after the evaluation, or compute what it needs with "
-            f"torch.autograd.grad: the step is meant for {root_of(case, mixture.main)}.",
-            mixture.stray,
-            frozenset(leaves),
-            chain=chain(case, mixture, first),
-            span=leaves[first].span(),
+            "torch.autograd.grad",
+            mixture,
         )
+    for mixture, leaves in mixtures(case, "evaluation behind"):
+        if now_and_then(leaves) or for_an_input(case, mixture):
+            yield _verdict(
+                case,
+                mixture,
+                leaves,
+                "Step before the evaluation, or compute what it needs with torch.autograd.grad",
+                Mixture(mixture.kind, mixture.main, mixture.stray),
+            )
+
+
+def _verdict(
+    case: Case, mixture: Mixture, leaves: dict[int, Tally], advice: str, in_order: Mixture
+) -> Verdict:
+    first = min(leaves)
+    return Verdict(
+        f"the backward of {root_of(case, mixture.stray)} in eval mode is applied to "
+        f"{several(len(leaves), 'parameter')} by the next training step",
+        f"{advice}: the step is meant for {root_of(case, mixture.main)}.",
+        mixture.stray,
+        frozenset(leaves),
+        chain=chain(case, in_order, first),
+        span=leaves[first].span(),
+    )
 
 
 RULE = Rule(

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from gradaudit.ledger.stock import Mixture
 from gradaudit.ledger.tally import Tally
 from gradaudit.rules.case import Case
-from gradaudit.rules.provenance import chain, mixtures, root_of
+from gradaudit.rules.provenance import chain, for_an_input, mixtures, now_and_then, root_of
 from gradaudit.rules.rule import ACCUMULATION, SEVERAL, Rule, Verdict
 from gradaudit.rules.words import several
 
@@ -50,21 +50,10 @@ def check(case: Case) -> Iterator[Verdict]:
             yield _twice(case, mixture, leaves)
     for kind in ("beside", "read"):
         for mixture, leaves in mixtures(case, kind):
-            if _for_an_input(case, mixture):
+            if for_an_input(case, mixture):
                 yield _beside(case, mixture, leaves, "the gradient of its input")
-            elif kind == "read" and _now_and_then(case, leaves):
+            elif kind == "read" and now_and_then(leaves):
                 yield _beside(case, mixture, leaves, "a look at the gradients")
-
-
-def _for_an_input(case: Case, mixture: Mixture) -> bool:
-    """Whether inputs were read after the stray backward, and not after the other."""
-    backwards = case.ledger.backwards
-    return bool(backwards[mixture.stray].inputs_read) and not backwards[mixture.main].inputs_read
-
-
-def _now_and_then(case: Case, leaves: dict[int, Tally]) -> bool:
-    leaf = min(leaves)
-    return leaves[leaf].count >= 2 and 2 * leaves[leaf].count <= case.life(leaf).applied.count
 
 
 def _twice(case: Case, mixture: Mixture, leaves: dict[int, Tally]) -> Verdict:

@@ -15,7 +15,8 @@ DOCUMENTATION = """
 ## What it finds
 A step applied a gradient that holds NaN or Inf. The finding points at the operation whose backward
 made it of finite gradients, the first to do so; where that happened after the first iterations,
-which are watched closely, at the backward. A backward hook of a module counts as an operation.
+which are watched closely, at the backward. A hook of a tensor, or a
+backward hook of a module, counts as an operation.
 
 ## Why it matters
 One such step turns the parameters into NaN, and with them everything that is computed from then on.

@@ -17,7 +17,7 @@ DOCUMENTATION = """
 Every gradient that a parameter ever got was exactly zero in every element, because an operation
 between it and the loss has no slope: a rounding, a sign, a softmax over one number, a clamp whose
 bounds everything is beyond, a ReLU that is never active, a factor that is always zero; or because
-a backward hook of a module returned zeros.
+a hook of a tensor, or a backward hook of a module, returned zeros.
 
 ## Why it matters
 Everything looks connected, no gradient is None, and the optimizer steps. The parameter never
@@ -67,8 +67,7 @@ _HELP: dict[ZeroKind, str] = {
     "saturated": "Scale what goes in down: normalise the inputs, use a smaller initialisation.",
     "zeroed": "If the factor or mask is meant to be zero, leave these parameters out of the "
     "optimizer; if not, look at how it is computed.",
-    "hook": "Let the hook return the gradient of the input, changed or not, or None to leave it as "
-    "it is.",
+    "hook": "Let the hook return the gradient, changed or not, or None to leave it as it is.",
 }
 
 #: A factor of zero that somebody has written there means what it says.

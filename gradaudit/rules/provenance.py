@@ -32,6 +32,21 @@ def _accounts_for_staleness(case: Case, leaf: int, mixture: Mixture, tally: Tall
     return stale.count - stale.sites.get(mixture.stray, 0) <= tally.count
 
 
+def for_an_input(case: Case, mixture: Mixture) -> bool:
+    """Whether inputs were read after the stray backward, and not after the other."""
+    backwards = case.ledger.backwards
+    return bool(backwards[mixture.stray].inputs_read) and not backwards[mixture.main].inputs_read
+
+
+def now_and_then(leaves: dict[int, Tally]) -> bool:
+    """Whether a mixture is that of more than one update, and not of most since it began.
+
+    What begins late and is there in every update from then on is part of the training.
+    """
+    tally = leaves[min(leaves)]
+    return tally.count >= 2 and 2 * tally.count <= tally.last - tally.first + 1
+
+
 def root_of(case: Case, site: Site) -> str:
     """What the user called the root of the backwards at a site."""
     record = case.ledger.backwards.get(site)

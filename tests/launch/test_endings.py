@@ -246,6 +246,32 @@ def test_an_audit_that_breaks_leaves_the_script_alone(audit):
     assert "Traceback" not in result.err
 
 
+#: Among the names of modules is one that is no name.
+NO_NAME = "sys.modules[7] = sys"
+FORKED = """
+def work():
+    train(); {}
+import multiprocessing
+child = multiprocessing.get_context("fork").Process(target=work)
+child.start(); child.join()
+print(child.exitcode)
+"""
+
+
+@pytest.mark.parametrize(
+    ("body", "out", "code", "which"),
+    [
+        (f"train(); {NO_NAME}", "", 2, "The audit"),
+        (FORKED.format(NO_NAME), "0\n", 0, "The audit of a process"),
+    ],
+)
+def test_surroundings_that_cannot_be_restored(audit, body, out, code, which):
+    result, _ = audit(BROKEN + body)
+    assert (result.out, result.code) == (out, code)
+    assert f"gradaudit: {which} broke, the script is not affected: AttributeError" in result.err
+    assert "Traceback" not in result.err
+
+
 LOADER = """
 import torch
 from torch.utils.data import DataLoader, Dataset

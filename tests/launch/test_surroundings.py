@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import builtins
 import sys
+from types import ModuleType
+
+import pytest
 
 from gradaudit.launch.surroundings import Surroundings
 
@@ -25,3 +29,27 @@ def test_a_thread_may_import_while_the_report_is_made(monkeypatch):
         assert "imported_meanwhile" in sys.modules
     finally:
         sys.modules.pop("imported_meanwhile", None)
+
+
+class Lazy(ModuleType):
+    """Stands for a module until it is asked for anything; then it would be loaded."""
+
+    def __getattribute__(self, name):
+        raise ImportError(name)
+
+
+def test_a_lazy_module_is_not_asked(monkeypatch):
+    surroundings = Surroundings.of_child(tuple(sys.path), "/")
+    monkeypatch.setitem(sys.modules, "rich", Lazy("rich"))
+    assert "rich" in surroundings.impostors()
+
+
+def test_what_cannot_be_restored_is_left_as_the_script_has_it(monkeypatch):
+    surroundings = Surroundings.of_child((), "/")
+    monkeypatch.setitem(sys.modules, "rich", Lazy("rich"))
+    monkeypatch.setitem(sys.modules, 7, sys)  # which is no name
+    monkeypatch.setattr(builtins, "print", None)
+    path, modules = sys.path, dict(sys.modules)
+    with pytest.raises(AttributeError), surroundings.restored():
+        pytest.fail("it could not be restored")
+    assert (sys.path, sys.modules, builtins.print) == (path, modules, None)

@@ -14,6 +14,7 @@ from gradaudit.model import events as ev
 from gradaudit.model.sites import Location, Site
 from gradaudit.observe.causes import Causes
 from gradaudit.observe.graph import below
+from gradaudit.observe.hooks import Hooks
 from gradaudit.observe.lines import Lines
 from gradaudit.observe.sites import SiteBook, UserCode
 from gradaudit.observe.source import SourceBook
@@ -21,11 +22,20 @@ from gradaudit.observe.source import SourceBook
 BACKWARD = Site(Location("train.py", 1))
 
 
-def told(loss: torch.Tensor, *leaves: torch.Tensor, gradient: torch.Tensor | None = None):
+def watching(hooks: Hooks | None = None) -> Causes:
+    book = SiteBook(UserCode(None), SourceBook(), "/")
+    return Causes(Lines(), hooks or Hooks(book.user), book, frozenset)
+
+
+def told(
+    loss: torch.Tensor,
+    *leaves: torch.Tensor,
+    gradient: torch.Tensor | None = None,
+    hooks: Hooks | None = None,
+):
     """What a backward is found to have done, as (event, operation, kind, names of leaves)."""
     numbers = {id(leaf): index for index, leaf in enumerate(leaves)}
-    book = SiteBook(UserCode(None), SourceBook(), "/")
-    causes = Causes(Lines(), book, frozenset)
+    causes = watching(hooks)
     graph = below([loss])
     watched = causes.begins(
         [loss], graph, {node: numbers[id(leaf)] for node, leaf in graph.leaves.items()}
@@ -55,7 +65,7 @@ def test_the_first_that_makes_nan_or_inf_is_told_and_not_what_passes_it_on():
 
 def test_a_loss_that_is_not_finite_is_said_to_be_so():
     w = leaf(0.0)
-    causes = Causes(Lines(), SiteBook(UserCode(None), SourceBook(), "/"), frozenset)
+    causes = watching()
     loss = w.log().sum()
     graph = below([loss])
     watched = causes.begins([loss], graph, dict.fromkeys(graph.leaves, 0))
@@ -154,7 +164,7 @@ def test_the_gradients_are_the_same_to_the_last_bit_and_so_are_the_buffers_reuse
 def test_a_graph_may_be_used_again_and_no_hook_is_left():
     w = leaf(1.0, 4.0)
     loss = w.sqrt().sum()
-    causes = Causes(Lines(), SiteBook(UserCode(None), SourceBook(), "/"), frozenset)
+    causes = watching()
     graph = below([loss])
     watched = causes.begins([loss], graph, dict.fromkeys(graph.leaves, 0))
     loss.backward(retain_graph=True)
@@ -195,6 +205,83 @@ def test_an_error_of_the_audit_stays_out_of_the_users_backward(monkeypatch):
     with pytest.raises(ValueError, match="broken"):
         told(w.square().sum(), w)
     assert w.grad is not None
+
+
+# -- hooks ---------------------------------------------------------------------------------------
+
+
+def silence(gradient):
+    return torch.zeros_like(gradient)
+
+
+def spoil(gradient):
+    return gradient / 0
+
+
+def brighten(gradient):
+    return gradient + 1
+
+
+@pytest.mark.parametrize(
+    ("hook", "found"),
+    [
+        (silence, [("ZeroMade", "silence", "hook", {0})]),
+        (spoil, [("NonfiniteMade", "spoil", None, {0})]),
+        (brighten, []),
+    ],
+)
+def test_the_hook_of_a_tensor_is_told_and_not_the_operation_that_it_feeds(hook, found):
+    w, v = leaf(1.0, 2.0), leaf(3.0, 4.0)
+    hidden = torch.tanh(w)
+    hidden.register_hook(hook)
+    hooks = Hooks(UserCode(None))
+    hooks.note_ahead(hidden.grad_fn, hook)
+    assert told((hidden * v).sum(), w, v, hooks=hooks) == found
+
+
+@pytest.mark.parametrize("view", [torch.clone, lambda tensor: tensor.view(2, 1)])
+def test_so_is_a_hook_ahead_of_what_hands_gradients_on_as_they_are(view):
+    w = leaf(1.0, 2.0)
+    hidden = view(w)
+    hidden.register_hook(silence)
+    hooks = Hooks(UserCode(None))
+    hooks.note_ahead(hidden.grad_fn, silence)
+    assert told((hidden * 2).sum(), w, hooks=hooks) == [("ZeroMade", "silence", "hook", {0})]
+
+
+def test_a_hook_that_makes_something_of_nothing_takes_the_blame_from_what_made_nothing():
+    w = leaf(1.0, 2.0)
+    hidden = 2 * w
+    hidden.register_hook(brighten)
+    hooks = Hooks(UserCode(None))
+    hooks.note_ahead(hidden.grad_fn, brighten)
+    assert told(hidden.round().sum(), w, hooks=hooks) == []
+
+
+def test_the_hooks_of_a_leaf_are_asked_for():
+    w, v = leaf(1.0, 2.0), leaf(3.0, 4.0)
+    w.register_hook(silence)
+    assert told((w * v).sum(), w, v) == [("ZeroMade", "silence", "hook", {0})]
+
+
+def test_of_several_hooks_nobody_knows_which():
+    w = leaf(1.0, 2.0)
+    w.register_hook(spoil)
+    w.register_hook(brighten)
+    causes, loss = watching(), (w * 2).sum()
+    graph = below([loss])
+    watched = causes.begins([loss], graph, dict.fromkeys(graph.leaves, 0))
+    loss.backward()
+    (event,) = causes.ends(watched, BACKWARD)
+    assert (event.operation, event.site, event.by_hook) == ("spoil or brighten", None, True)
+
+
+def test_a_gradient_that_a_hook_left_as_it_was_is_still_not_copied():
+    w = leaf(1.0, 2.0)
+    w.register_hook(lambda gradient: handed.append(gradient.data_ptr()))
+    handed: list[int] = []
+    assert told((w * 2).sum(), w) == []
+    assert [w.grad.data_ptr()] == handed
 
 
 # -- lines ---------------------------------------------------------------------------------------

@@ -6,7 +6,8 @@ import pytest
 import torch
 from torch import nn
 
-from gradaudit.observe.module_hooks import code_of, takes_one, watch_module_hooks
+from gradaudit.observe.hooks import code_of
+from gradaudit.observe.module_hooks import takes_one, watch_module_hooks
 from gradaudit.observe.patches import Patches
 
 
@@ -47,6 +48,20 @@ def test_a_node_is_told_with_the_hooks_it_runs(told):
     assert torch.equal(x.grad, 2 * layer.weight)
 
 
+def test_so_is_the_node_behind_a_module_with_pre_hooks(told):
+    def halve(_, grad_output):
+        return (grad_output[0] / 2,)
+
+    layer = nn.Linear(2, 1)
+    layer.register_full_backward_pre_hook(halve)
+    output = layer(torch.ones(1, 2))
+    with torch.no_grad():
+        layer(torch.ones(1, 2))
+    assert told == [(True, [halve])]
+    output.sum().backward()
+    assert torch.equal(layer.bias.grad, torch.tensor([0.5]))
+
+
 def test_of_two_inputs_no_hook_answers_for_one(told):
     layer = nn.Bilinear(2, 2, 1)
     layer.register_full_backward_hook(double)
@@ -67,8 +82,17 @@ def test_modules_without_such_hooks_are_not_told(told):
         (functools.partial(double, None), double.__code__),
         (Hook(), Hook.__call__.__code__),
         (Hook().method, Hook.method.__code__),
+        (torch.no_grad()(double), double.__code__),
         (print, None),
     ],
 )
 def test_the_code_of_a_hook_is_found_under_what_it_is_wrapped_in(hook, code):
     assert code_of(hook) is code
+
+
+@pytest.mark.parametrize("mode", ["all", "any"])
+def test_so_is_that_of_a_hook_of_several_tensors(mode):
+    w = torch.ones(1, requires_grad=True)
+    torch.autograd.graph.register_multi_grad_hook([w], double, mode=mode)
+    (inner,) = w._backward_hooks.values()
+    assert code_of(inner) is double.__code__

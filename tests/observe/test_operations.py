@@ -63,7 +63,7 @@ def operations(deed: Callable[[torch.Tensor], object]) -> list[Operation]:
         (lambda t: delattr(t, "grad"), ("grad", "delete")),
         (lambda t: t.requires_grad_(), ("requires_grad_", "requires-grad")),
         (lambda t: (t + 1).sum().backward(retain_graph=True), ("backward", "quiet")),
-        (lambda t: t.register_hook(print), ("register_hook", "quiet")),
+        (lambda t: t.register_hook(print), ("register_hook", "hook")),
         (lambda t: t.size(), ("size", "quiet")),
         (repr, ("__repr__", "show")),
         (lambda t: torch._foreach_add_([t], 1.0), ("_foreach_add_", "foreach-in-place")),

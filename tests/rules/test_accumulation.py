@@ -93,6 +93,47 @@ def test_an_evaluations_backward_in_a_training_step():
     assert brief(story.finding()) == ("GA302", "error", ("a",), "val_loss.backward()")
 
 
+def evaluated_before_the_step(in_iterations: range) -> Story:
+    """A backward in eval mode comes behind the training backward, in some of the iterations."""
+    story = one()
+    for number in range(12):
+        story.zero("a")
+        story.backward("a")
+        story.read("a")  # the norm of the training gradient, say
+        if number in in_iterations:
+            story.backward("a", line="val_loss.backward()", evaluating=True)
+        story.step()
+    return story
+
+
+def test_an_evaluations_backward_behind_the_training_backward():
+    finding = evaluated_before_the_step(range(0, 12, 3)).finding()
+    assert brief(finding) == ("GA302", "error", ("a",), "val_loss.backward()")
+    assert [link.location.source for link in finding.related] == [
+        "loss.backward()",
+        "val_loss.backward()",
+        "optimizer.step()",
+        "optimizer.zero_grad()",
+    ]
+
+
+@pytest.mark.parametrize("in_iterations", [range(12), range(8, 12)])
+def test_a_second_loss_in_eval_mode_is_fine_from_whenever_on(in_iterations):
+    assert evaluated_before_the_step(in_iterations).findings() == ()
+
+
+def test_a_saliency_map_behind_every_training_backward():
+    story = one()
+    story.born("x", kind="tensor")
+    for _ in range(4):
+        story.zero("a", "x")
+        story.backward("a")
+        story.backward("a", "x", line="score.backward()", evaluating=True)
+        story.read("x")
+        story.step()
+    assert brief(story.finding()) == ("GA302", "error", ("a",), "score.backward()")
+
+
 def test_an_evaluations_backward_does_not_hide_that_nothing_is_ever_cleared():
     story = one()
     for number in range(8):

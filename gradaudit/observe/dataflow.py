@@ -65,6 +65,8 @@ class Dataflow:
             self._got(operation, args[0], result, frame)
         elif kind in {"set", "delete"}:
             self._set(operation, args, frame, held=held)
+        elif kind == "differentiation":
+            self._differentiated(args[1])
         elif kind == "grad-mode":
             self._switched(frame, enabled=bool(args[0]))
         elif kind == "requires-grad":
@@ -142,6 +144,12 @@ class Dataflow:
             alias = Operation("data", "detach")
             node = self.nodes.record(alias, result, (self.nodes.source(tensor),), raw, frame)
             node.base = weakref.ref(tensor)
+
+    def _differentiated(self, inputs: object) -> None:
+        for tensor in tensors_in((inputs,)):
+            leaf = self._leaves.find(tensor)
+            if leaf is not None:
+                leaf.differentiated = True
 
     def _gradient(self, tensor: torch.Tensor, gradient: torch.Tensor) -> None:
         leaf = self._leaves.find(tensor)

@@ -21,6 +21,7 @@ Kind = Literal[
     "requires-grad",  # requires_grad_()
     "storage",  # hands out the memory
     "grad-mode",  # the global switch
+    "differentiation",  # torch.autograd.grad
     "show",  # puts the value into words, or asks it for a yes or no
     "quiet",  # nothing to see: backward, printing, hooks
 ]
@@ -89,7 +90,6 @@ _EXPORT = frozenset(
 _QUIET = frozenset(
     {
         "backward",
-        "grad",
         "register_hook",
         "register_post_accumulate_grad_hook",
         "retain_grad",
@@ -197,6 +197,8 @@ def _kind(name: str, function: Callable[..., Any]) -> Kind:
         return "storage"
     if name == "_set_grad_enabled":
         return "grad-mode"
+    if name == "grad":
+        return "differentiation"
     if getattr(function, "__module__", None) == "torch.nn.init":
         return "in-place"
     return "plain"

@@ -414,7 +414,9 @@ class Ledger:
         self._count("clip" if event.clipped else "rescale", event.site)
         self._spoilt -= event.members  # nobody has looked what they are now
         for cohort in self.cohorts.select(event.members):
-            cohort.life.rescale(event.site, self.cycle.index, clipped=event.clipped)
+            cohort.life.rescale(
+                event.site, self.cycle.index, clipped=event.clipped, filling=event.filling
+            )
 
     def _unscaled(self, event: ev.Unscaled) -> None:
         self._count("unscale", event.site)

@@ -220,11 +220,15 @@ class Updated:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Rescaled:
-    """``.grad`` was changed in place, neither to zeros nor by a backward (clipping, decay …)."""
+    """``.grad`` was changed in place, neither to zeros nor by a backward (clipping, decay …).
+
+    ``filling`` is whether values were put in, so that one of zeros holds something now.
+    """
 
     site: Site | None
     members: Members
     clipped: bool = False
+    filling: bool = False
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -188,6 +188,10 @@ class Dataflow:
             known = self.nodes.node(value)
             if known is not None and known.gradient_of == leaf.number:
                 return  # `x.grad *= 0` and the like assign what they changed in place
+            if known is None:
+                self._gradient(tensor, value)
+            elif known.gradient_of is None:  # from now on what is written into it is, too
+                known.gradient_of, known.relevant = leaf.number, True
             if is_zero(value):
                 self._watcher.cleared_by_hand(leaf, site, to_none=False)
             else:

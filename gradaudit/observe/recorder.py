@@ -506,11 +506,11 @@ class Recorder:
 
     # -- scaling -------------------------------------------------------------------------------
 
-    def scaled(self, outputs: object) -> None:
+    def scaled(self, outputs: object, results: object) -> None:
         """See :class:`gradaudit.observe.amp.ScalingListener`."""
         with self._care.inside("the scaling of a loss"):
             if self._mine():
-                self._backwards.roots.note_scaled(tensors_of(outputs))
+                self._backwards.roots.note_scaled(tensors_of(outputs), tensors_of(results))
 
     def unscaled(self, optimizer: Optimizer, frame: FrameType) -> None:
         """See :class:`gradaudit.observe.amp.ScalingListener`."""

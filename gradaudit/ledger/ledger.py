@@ -369,6 +369,8 @@ class Ledger:
         *earlier, main = cohort.life.stock
         for entry in earlier:
             if entry.site is main.site and main.again is None:
+                if entry.evaluating and not main.evaluating:  # one loop for both
+                    yield Mixture("evaluation", entry.site, main.site)
                 continue
             if main.again is not None:
                 yield Mixture("again", main.site, entry.site)

@@ -234,6 +234,7 @@ class Ledger:
     def _requires_grad_set(self, event: ev.RequiresGradSet) -> None:
         for leaf in event.members:
             known = self.evidence[leaf]
+            known.refrozen += not event.value and not known.requires_grad
             known.requires_grad = event.value
             if event.value:
                 known.thawed_at = event.site

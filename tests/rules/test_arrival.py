@@ -238,6 +238,22 @@ def test_a_group_that_is_unfrozen_later_is_fine():
     assert story.findings() == ()
 
 
+@pytest.mark.parametrize(("again", "expected"), [(True, ["GA104"]), (False, [])])
+def test_what_was_trained_and_is_frozen_anew_in_every_iteration_is_never_thawed(again, expected):
+    story = Story("critic", "generator")
+    story.optimizer("critics", "critic")
+    story.optimizer("optimizer", "generator")
+    for number in range(8):
+        story.zero("critic", "generator")
+        story.backward("generator", *(["critic"] if not number else []))
+        story.step("critics")
+        story.step()
+        if again or not number:
+            frozen = ev.RequiresGradSet(at("p.requires_grad = flag"), story.of("critic"), False)
+            story.ledger.feed(frozen)
+    assert [finding.rule for finding in story.findings()] == expected
+
+
 # -- GA105 no-backward ---------------------------------------------------------------------------
 
 

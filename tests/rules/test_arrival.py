@@ -280,6 +280,21 @@ def test_grad_mode_off_for_good_points_at_the_switch():
     assert brief(story.finding()) == ("GA105", "error", ("body", "head"), "set_grad_enabled(False)")
 
 
+@pytest.mark.parametrize(("off", "expected"), [(True, ["GA105"]), (False, ["GA404"])])
+def test_grad_mode_off_from_some_iteration_on_points_at_the_switch(off, expected):
+    story = fine_tuning()
+    story.train("body", "head")
+    switch = at("set_grad_enabled(False)") if off else None
+    for _ in range(6):
+        story.zero("body", "head")
+        story.ledger.feed(
+            ev.Stepped(at("optimizer.step()"), 0, frozenset(), story.of("body", "head"), switch)
+        )
+    finding = story.finding()
+    assert [finding.rule] == expected
+    assert (finding.location.source == "set_grad_enabled(False)") == off
+
+
 def test_autograd_grad_whose_result_is_never_used_is_named():
     story = fine_tuning()
     for _ in range(2):

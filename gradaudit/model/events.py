@@ -44,6 +44,7 @@ ZeroKind = Literal[
     "bounded",  # everything was beyond the bounds of a clamp
     "dead",  # everything was on the flat side of a ReLU or a maximum
     "saturated",  # everything was where a sigmoid and the like have no slope left
+    "zeros",  # both sides of a product were nothing but zeros
     "zeroed",  # multiplied by zero, masked out, not selected
     "hook",  # a full backward hook of a module returned zeros
     "satisfied",  # a term of the loss that is already as small as it can be

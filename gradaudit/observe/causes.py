@@ -20,7 +20,7 @@ from torch.utils.hooks import RemovableHandle
 from gradaudit.model import events as ev
 from gradaudit.model.events import Event, Members, ZeroKind
 from gradaudit.model.sites import Site
-from gradaudit.observe.flatness import PASSING, SHARES, bare, kind, reducing
+from gradaudit.observe.flatness import PASSING, SHARES, bare, kind, of_zeros, reducing
 from gradaudit.observe.graph import Below
 from gradaudit.observe.lines import Lines
 from gradaudit.observe.magnitude import Fetched, largest, measurable, roughly
@@ -35,10 +35,14 @@ _SOUND = 1.0
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """A node that made zeros, or NaN or Inf.  ``term``: its result is just a term of the loss."""
+    """A node that made zeros, or NaN or Inf.
+
+    ``term``: its result is just a term of the loss.  ``zeros``: it multiplied zeros by zeros.
+    """
 
     node: Any
     term: bool
+    zeros: bool
 
 
 @dataclass(slots=True, eq=False)
@@ -133,7 +137,7 @@ class Measured:
         if not at.some or (values is None and type(node).__name__ not in PASSING):
             return
         term = at.term and reducing(node, edges)
-        own = Origin(node, at.term)
+        own = Origin(node, at.term, of_zeros(node, values))
         for index, (following, _) in enumerate(edges):
             if following is None or following not in arrived:
                 continue
@@ -311,7 +315,11 @@ class Causes:
         hook, operation, place = self._place(origin.node)
         why: ZeroKind = "satisfied"
         if not satisfied:
-            why = "hook" if hook else kind(origin.node, term=origin.term, shape=shape)
+            why = (
+                "hook"
+                if hook
+                else kind(origin.node, term=origin.term, zeros=origin.zeros, shape=shape)
+            )
         return ev.ZeroMade(place, operation, self._members(leaves), site, why)
 
     def _place(self, node: Any) -> tuple[bool, str, Site | None]:

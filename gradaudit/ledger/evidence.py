@@ -15,7 +15,8 @@ KEPT = 4
 class Evidence:
     """Facts about one leaf.
 
-    ``frozen_at`` is where requires_grad was last switched off; ``copy_of`` the leaf whose values
+    ``frozen_at`` is where requires_grad was last switched off, ``refrozen`` how often that was done
+    while it was off already; ``copy_of`` the leaf whose values
     it was made from; ``replaced`` what took its place in its module.  ``last_cut`` is the cut seen
     last, and in which iteration; ``times`` is how often each was seen, ``missed_by`` the
     backwards that did not get through.  ``fed_before`` ones had gradients before anybody
@@ -26,6 +27,7 @@ class Evidence:
     requires_grad: bool
     created: Site | None = None
     frozen_at: Site | None = None
+    refrozen: int = 0
     thawed_at: Site | None = None
     copy_of: int | None = None
     replaced: Replaced | None = None

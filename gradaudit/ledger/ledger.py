@@ -236,6 +236,7 @@ class Ledger:
     def _requires_grad_set(self, event: ev.RequiresGradSet) -> None:
         for leaf in event.members:
             known = self.evidence[leaf]
+            known.refrozen += not event.value and not known.requires_grad
             known.requires_grad = event.value
             if event.value:
                 known.thawed_at = event.site
@@ -371,6 +372,8 @@ class Ledger:
         *earlier, main = cohort.life.stock
         for entry in earlier:
             if entry.site is main.site and main.again is None:
+                if entry.evaluating and not main.evaluating:  # one loop for both
+                    yield Mixture("evaluation", entry.site, main.site)
                 continue
             if main.again is not None:
                 yield Mixture("again", main.site, entry.site)
@@ -418,7 +421,9 @@ class Ledger:
         self._count("clip" if event.clipped else "rescale", event.site)
         self._spoilt -= event.members  # nobody has looked what they are now
         for cohort in self.cohorts.select(event.members):
-            cohort.life.rescale(event.site, self.cycle.index, clipped=event.clipped)
+            cohort.life.rescale(
+                event.site, self.cycle.index, clipped=event.clipped, filling=event.filling
+            )
 
     def _unscaled(self, event: ev.Unscaled) -> None:
         self._count("unscale", event.site)

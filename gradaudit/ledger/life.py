@@ -283,7 +283,7 @@ class Life:
         """Whether there are wiped contributions of which it is not yet known if they were lost."""
         return bool(self._in_doubt)
 
-    def rescale(self, site: Site | None, iteration: int, *, clipped: bool) -> None:
+    def rescale(self, site: Site | None, iteration: int, *, clipped: bool, filling: bool) -> None:
         """Changed in place.  Decaying a gradient after it was applied keeps it on purpose."""
         if clipped:
             if self.spent and not self.held:
@@ -292,6 +292,8 @@ class Life:
                 self.clipped_scaled.add_at(iteration, site)
             elif self.held:
                 self.clipped.add_at(iteration, site)
+        elif filling and not self.held and not self.inherited:
+            self.assign()
         elif self.spent and not self.held:
             self.spent = 0
 

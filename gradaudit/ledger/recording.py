@@ -16,6 +16,7 @@ class LeafFacts:
     ``name`` is what the user would call it; ``named`` is False where that had to be made up.
     ``by_library`` ones were made by a library other than torch, on behalf of the user's line.
     ``derived`` leaves were given values computed from other leaves.
+    ``differentiated`` ones had their gradients computed by ``torch.autograd.grad``.
     ``path`` is the same without the number that tells leaves of equal names apart.
     ``escaped`` is where a container or a plain tensor kept it from being registered in its module.
     ``elsewhere`` is whether an optimizer has it of which nothing else was seen.
@@ -36,6 +37,7 @@ class LeafFacts:
     escaped: Site | None = None
     path: str = ""
     derived: bool = False
+    differentiated: bool = False
     by_library: bool = False
     elsewhere: bool = False
     replicated: bool = False

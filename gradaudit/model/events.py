@@ -44,6 +44,7 @@ ZeroKind = Literal[
     "bounded",  # everything was beyond the bounds of a clamp
     "dead",  # everything was on the flat side of a ReLU or a maximum
     "saturated",  # everything was where a sigmoid and the like have no slope left
+    "zeros",  # both sides of a product were nothing but zeros
     "zeroed",  # multiplied by zero, masked out, not selected
     "hook",  # a hook of a tensor, or a full backward hook of a module, returned zeros
     "satisfied",  # a term of the loss that is already as small as it can be
@@ -223,11 +224,15 @@ class Updated:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Rescaled:
-    """``.grad`` was changed in place, neither to zeros nor by a backward (clipping, decay …)."""
+    """``.grad`` was changed in place, neither to zeros nor by a backward (clipping, decay …).
+
+    ``filling`` is whether values were put in, so that one of zeros holds something now.
+    """
 
     site: Site | None
     members: Members
     clipped: bool = False
+    filling: bool = False
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -22,8 +22,8 @@ from gradaudit.observe.patches import Patches, without_this_frame
 class ScalingListener(Protocol):
     """Who wants to know of scaling."""
 
-    def scaled(self, outputs: object) -> None:
-        """A loss, or several, were scaled."""
+    def scaled(self, outputs: object, results: object) -> None:
+        """A loss, or several, were scaled: these became those."""
 
     def unscaled(self, optimizer: Optimizer, frame: FrameType) -> None:
         """The gradients of an optimizer were divided by the scale."""
@@ -44,7 +44,7 @@ def _scale(original: Callable[..., Any], listener: ScalingListener) -> Callable[
             without_this_frame(error)
             raise
         if self.is_enabled() and not torch.compiler.is_dynamo_compiling():
-            listener.scaled(result)
+            listener.scaled(outputs, result)
         return result
 
     return scale
@@ -66,7 +66,7 @@ def _unscale(original: Callable[..., Any], listener: ScalingListener) -> Callabl
 
 
 def tensors_of(outputs: object) -> list[torch.Tensor]:
-    """The tensors that ``scale`` was given: one, or a nest of iterables of them."""
+    """The tensors that ``scale`` was given or returns: one, or a nest of iterables of them."""
     if isinstance(outputs, torch.Tensor):
         return [outputs]
     if isinstance(outputs, (list, tuple)):

@@ -286,6 +286,7 @@ class Book:
                 escaped=called.escaped if called is not None else None,
                 path=path,
                 derived=leaf.derived,
+                differentiated=leaf.differentiated,
                 by_library=leaf.by_library,
                 elsewhere=leaf.number in self._elsewhere,
                 replicated=leaf.replicated,

@@ -74,10 +74,10 @@ class Deeds:
         self.explained.add(leaf)
         self._add(("assigned", site), leaf, lambda m: ev.Assigned(site, m))
 
-    def rescaled(self, leaf: int, site: Site | None, *, clipped: bool) -> None:
+    def rescaled(self, leaf: int, site: Site | None, *, clipped: bool, filling: bool) -> None:
         """A gradient was changed in place."""
         self.explained.add(leaf)
-        self._add(("rescaled", site), leaf, lambda m: ev.Rescaled(site, m, clipped))
+        self._add(("rescaled", site), leaf, lambda m: ev.Rescaled(site, m, clipped, filling))
 
     def updated(self, leaf: int, site: Site) -> None:
         """A leaf was updated with its own gradient."""

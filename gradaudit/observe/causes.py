@@ -111,7 +111,11 @@ class Causes:
         hook, operation, place = self._place(origin)
         why: ZeroKind = "satisfied"
         if not satisfied:
-            why = "hook" if hook else kind(origin.node, term=origin.term, shape=shape)
+            why = (
+                "hook"
+                if hook
+                else kind(origin.node, term=origin.term, zeros=origin.zeros, shape=shape)
+            )
         return ev.ZeroMade(place, operation, self._members(leaves), site, why)
 
     def _place(self, origin: Origin) -> tuple[bool, str, Site | None]:

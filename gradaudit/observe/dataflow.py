@@ -70,6 +70,8 @@ class Dataflow:
             self._got(operation, args[0], result, frame)
         elif kind in {"set", "delete"}:
             self._set(operation, args, frame, held=held)
+        elif kind == "differentiation":
+            self._differentiated(args[1])
         elif kind == "grad-mode":
             self._switched(frame, enabled=bool(args[0]))
         elif kind == "requires-grad":
@@ -152,6 +154,12 @@ class Dataflow:
             node = self.nodes.record(alias, result, (self.nodes.source(tensor),), raw, frame)
             node.base = weakref.ref(tensor)
 
+    def _differentiated(self, inputs: object) -> None:
+        for tensor in tensors_in((inputs,)):
+            leaf = self._leaves.find(tensor)
+            if leaf is not None:
+                leaf.differentiated = True
+
     def _gradient(self, tensor: torch.Tensor, gradient: torch.Tensor) -> None:
         leaf = self._leaves.find(tensor)
         if leaf is None:
@@ -189,6 +197,10 @@ class Dataflow:
             known = self.nodes.node(value)
             if known is not None and known.gradient_of == leaf.number:
                 return  # `x.grad *= 0` and the like assign what they changed in place
+            if known is None:
+                self._gradient(tensor, value)
+            elif known.gradient_of is None:  # from now on what is written into it is, too
+                known.gradient_of, known.relevant = leaf.number, True
             if is_zero(value):
                 self._watcher.cleared_by_hand(leaf, site, to_none=False)
             else:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import Any
 
 from torch.autograd.function import BackwardCFunction
@@ -38,6 +39,16 @@ _KINDS: dict[str, ZeroKind] = {
 #: Shares of a whole: where the whole has one part only, the result is a constant.
 SHARES = frozenset({"SoftmaxBackward0", "LogSoftmaxBackward0"})
 
+#: Products, and which of their inputs are the factors.
+_PRODUCTS = {
+    "MmBackward0": (0, 1),
+    "BmmBackward0": (0, 1),
+    "MvBackward0": (0, 1),
+    "AddmmBackward0": (1, 2),
+    "BaddbmmBackward0": (1, 2),
+    "ConvolutionBackward0": (0, 1),
+}
+
 #: What leads from a term of a loss to the loss, and nowhere else.
 _REDUCING = frozenset(
     {"Mean", "Sum", "Add", "Sub", "Rsub", "Neg", "Stack", "Cat", "Select", "Expand"}
@@ -69,15 +80,24 @@ def bare(name: str) -> str:
     return _NUMBER.sub("", name.rpartition("::")[2])
 
 
-def kind(node: Any, *, term: bool, shape: tuple[int, ...] | None) -> ZeroKind:
+def of_zeros(node: Any, computed: Sequence[float | None] | None) -> bool:
+    """Whether a node multiplies zeros by zeros, as the gradients of both factors show."""
+    factors = _PRODUCTS.get(type(node).__name__, ())
+    return bool(factors) and computed is not None and all(computed[each] == 0 for each in factors)
+
+
+def kind(node: Any, *, term: bool, zeros: bool, shape: tuple[int, ...] | None) -> ZeroKind:
     """Why a node may have made zeros; ``term`` is whether its result is just a term of the loss.
 
-    ``shape`` is that of its result, and known of :data:`SHARES` only.
+    ``zeros`` is what :func:`of_zeros` says of it; ``shape`` is that of its result, and known of
+    :data:`SHARES` only.
     A term of a loss that is bounded below is satisfied where its slope is zero, and that is what
     it is for.
     """
     if isinstance(node, BackwardCFunction):
         return "other"  # the user's own, whatever its name
+    if zeros:
+        return "zeros"
     name = bare(node.name())
     if shape is not None:
         return "one" if _size(shape, node._saved_dim) == 1 else "other"

@@ -47,6 +47,16 @@ def enclosing_switch(frame: FrameType | None, sites: SiteBook) -> Site | None:
     return None
 
 
+def written_switch(sites: SiteBook) -> Site | None:
+    """The one statement in the user's files that leaves grad mode off, if it ran unseen."""
+    written = [
+        sites.at(path, text)
+        for path in sites.user_files()
+        for text in sites.sources[path].switches_off()
+    ]
+    return written[0] if len(written) == 1 else None
+
+
 def checkpointing(frame: FrameType | None) -> bool:
     """Whether a reentrant checkpoint switched grad mode off.
 

@@ -18,7 +18,7 @@ from typing import Any
 import torch
 from torch.utils.hooks import RemovableHandle
 
-from gradaudit.observe.flatness import PASSING, SHARES, reducing
+from gradaudit.observe.flatness import PASSING, SHARES, of_zeros, reducing
 from gradaudit.observe.graph import Below
 from gradaudit.observe.hooks import Hook, Hooks
 from gradaudit.observe.magnitude import Fetched, largest, measurable, roughly
@@ -29,13 +29,15 @@ _SOUND = 1.0
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """A node that made zeros, or NaN or Inf.  ``term``: its result is just a term of the loss.
+    """A node that made zeros, or NaN or Inf.
 
+    ``term``: its result is just a term of the loss.  ``zeros``: it multiplied zeros by zeros.
     With ``hook``, what the node is given was made such by that already.
     """
 
     node: Any
     term: bool
+    zeros: bool = False
     hook: Hook | None = None
 
 
@@ -146,7 +148,7 @@ class Measured:
         if not at.some or (values is None and type(node).__name__ not in PASSING):
             return
         term = at.term and reducing(node, edges)
-        own = Origin(node, at.term)
+        own = Origin(node, at.term, of_zeros(node, values))
         for index, (following, _) in enumerate(edges):
             if following is None or following not in arrived:
                 continue

@@ -22,7 +22,7 @@ from gradaudit.observe.dataflow import Dataflow
 from gradaudit.observe.flow import Ancestry, Node, leaves_of
 from gradaudit.observe.function_mode import CallMode
 from gradaudit.observe.fused import let_fused_paths_be, may_fuse
-from gradaudit.observe.grad_mode import enclosing_switch
+from gradaudit.observe.grad_mode import enclosing_switch, written_switch
 from gradaudit.observe.groups import send_no_mode
 from gradaudit.observe.module_hooks import takes_one, watch_module_hooks
 from gradaudit.observe.operations import Operation
@@ -80,6 +80,9 @@ class Probe:
         self._until: int | None = None
         self._reopenings = 0
         self._began_at = 0
+        #: in how many files a switch was looked for that nobody saw, and the one that was found
+        self._searched = 0
+        self._switch: Site | None = None
         watch.origin = self._origin
         watch.made_of = self._made_of
 
@@ -232,7 +235,13 @@ class Probe:
 
     def switch(self, frame: FrameType | None) -> Site | None:
         """Where grad mode was switched off, while it is off."""
-        return self.dataflow.nodes.switch or enclosing_switch(frame, self._sites)
+        return self.dataflow.nodes.switch or enclosing_switch(frame, self._sites) or self._written()
+
+    def _written(self) -> Site | None:
+        files = len(self._sites.user_files())
+        if files != self._searched:
+            self._searched, self._switch = files, written_switch(self._sites)
+        return self._switch
 
     @property
     def seconds(self) -> float:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Iterable, Sequence
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, TypeAlias
 
 import torch
 
 from gradaudit.model.sites import Site
 from gradaudit.observe.leaves import strong
+
+_Reference: TypeAlias = "weakref.ref[torch.Tensor]"
 
 #: How many of the latest are remembered.
 _KEPT = 16
@@ -20,28 +22,40 @@ class Roots:
 
     def __init__(self) -> None:
         self._done: dict[int, tuple[weakref.ref[torch.Tensor], Site]] = {}
-        self._scaled: dict[int, weakref.ref[torch.Tensor]] = {}
+        self._scaled: dict[int, tuple[_Reference, _Reference]] = {}
 
-    def note_scaled(self, tensors: Iterable[torch.Tensor]) -> None:
-        """These were made by a GradScaler."""
-        for tensor in tensors:
-            self._scaled[id(tensor)] = weakref.ref(tensor)
+    def note_scaled(self, losses: Sequence[torch.Tensor], results: Sequence[torch.Tensor]) -> None:
+        """A GradScaler made results of losses."""
+        for loss, result in zip(losses, results, strict=False):  # an iterator of losses is spent
+            self._scaled[id(result)] = weakref.ref(result), weakref.ref(loss)
             _forget_oldest(self._scaled)
 
     def meet(self, roots: Sequence[Any], site: Site) -> tuple[bool, Site | None]:
-        """Whether a GradScaler made one of them, and where one was backpropagated before."""
+        """Whether a GradScaler made one of them, and where one was backpropagated before.
+
+        What it made of a loss is the loss itself.
+        """
         scaled, again = False, None
         for tensor in roots:
-            key = id(tensor)
-            known = self._scaled.get(key)
-            scaled = scaled or (known is not None and strong(known) is tensor)
-            entry = self._done.get(key)  # the identity may have been another tensor's
-            if entry is not None and strong(entry[0]) is tensor:
-                again = again or entry[1]
-            elif isinstance(tensor, torch.Tensor):  # an edge of the graph is none
-                self._done[key] = (weakref.ref(tensor), site)
-                _forget_oldest(self._done)
+            known = self._scaled.get(id(tensor))
+            if known is not None and strong(known[0]) is tensor:
+                scaled = True
+                loss = strong(known[1])
+                if loss is not None:
+                    again = again or self._before(loss, site)
+            again = again or self._before(tensor, site)
         return scaled, again
+
+    def _before(self, tensor: Any, site: Site) -> Site | None:
+        """Where a root was backpropagated before; if it was not, it is now."""
+        key = id(tensor)
+        entry = self._done.get(key)  # the identity may have been another tensor's
+        if entry is not None and strong(entry[0]) is tensor:
+            return entry[1]
+        if isinstance(tensor, torch.Tensor):  # an edge of the graph is none
+            self._done[key] = (weakref.ref(tensor), site)
+            _forget_oldest(self._done)
+        return None
 
 
 def _forget_oldest(known: dict[int, Any]) -> None:

@@ -276,6 +276,17 @@ class SourceFile:
             and any(_last_name(each) == name for each in (node.func.value, *node.args[:1]))
         ]
 
+    def switches_off(self) -> list[Text]:
+        """Every statement ``….set_grad_enabled(False)``: it is off until something else is said."""
+        return [
+            _span(node.value)
+            for node in self._nodes
+            if isinstance(node, ast.Expr)
+            and isinstance(node.value, ast.Call)
+            and _last_name(node.value.func) == "set_grad_enabled"
+            and any(isinstance(each, ast.Constant) and not each.value for each in node.value.args)
+        ]
+
     def function_at(self, line: int) -> ast.AST:
         """The function that begins (decorators included) at a line; else an empty one."""
         for node in self._nodes:

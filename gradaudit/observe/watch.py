@@ -381,9 +381,9 @@ class Watch:
         """The user's code assigned a gradient."""
         self.deeds.assigned(self.follow_leaf(leaf), site)
 
-    def rescaled(self, leaf: Leaf, site: Site | None, *, clipped: bool) -> None:
+    def rescaled(self, leaf: Leaf, site: Site | None, *, clipped: bool, filling: bool) -> None:
         """A gradient was changed in place."""
-        self.deeds.rescaled(self.follow_leaf(leaf), site, clipped=clipped)
+        self.deeds.rescaled(self.follow_leaf(leaf), site, clipped=clipped, filling=filling)
 
     def updated_by_hand(self, leaf: Leaf, site: Site) -> None:
         """The user's code updated a leaf with its own gradient."""

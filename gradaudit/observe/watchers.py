@@ -20,8 +20,8 @@ class GradientWatcher(Protocol):
     def assigned_by_hand(self, leaf: Leaf, site: Site | None) -> None:
         """A gradient was put in."""
 
-    def rescaled(self, leaf: Leaf, site: Site | None, *, clipped: bool) -> None:
-        """A gradient was changed in place."""
+    def rescaled(self, leaf: Leaf, site: Site | None, *, clipped: bool, filling: bool) -> None:
+        """A gradient was changed in place; ``filling`` is whether values were put in."""
 
     def updated_by_hand(self, leaf: Leaf, site: Site) -> None:
         """A leaf was updated with its own gradient."""

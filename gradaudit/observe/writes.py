@@ -15,7 +15,14 @@ from gradaudit.observe.nodes import Nodes
 from gradaudit.observe.operations import Operation
 from gradaudit.observe.sites import SiteBook
 from gradaudit.observe.watchers import GradientWatcher
-from gradaudit.observe.written import ZEROING, by_an_optimizer, clips, is_zero, only_measured
+from gradaudit.observe.written import (
+    FILLING,
+    ZEROING,
+    by_an_optimizer,
+    clips,
+    is_zero,
+    only_measured,
+)
 
 
 class Writes:
@@ -147,7 +154,8 @@ class Writes:
         if operation.name in ZEROING and is_zero(gradient):
             self._watcher.cleared_by_hand(leaf, site, to_none=False)
         elif operation.name != "detach_" and not only_measured(frame):
-            self._watcher.rescaled(leaf, site, clipped=clips(operation, others, frame))
+            clipped = clips(operation, others, frame)
+            self._watcher.rescaled(leaf, site, clipped=clipped, filling=operation.name in FILLING)
 
     def update(self, target: torch.Tensor, others: list[Node], frame: FrameType) -> None:
         """A tensor was given values; tell if that is an update by hand."""

@@ -31,6 +31,30 @@ ZEROING = frozenset(
         "uniform_",
     }
 )
+#: Operations that put values into a gradient, whatever was in it.
+FILLING = frozenset(
+    {
+        "add_",
+        "__iadd__",
+        "sub_",
+        "__isub__",
+        "copy_",
+        "set_",
+        "lerp_",
+        "addcmul_",
+        "addcdiv_",
+        "normal_",
+        "index_add_",
+        "index_copy_",
+        "scatter_",
+        "scatter_add_",
+        "_foreach_add_",
+        "_foreach_sub_",
+        "_foreach_copy_",
+        "_foreach_lerp_",
+        "__setitem__",
+    }
+)
 _CLIPPING = "clip_grad.py"
 _CLAMPS = frozenset({"clamp_", "clip_", "clamp_min_", "clamp_max_"})
 _SCALES = frozenset({"mul_", "__imul__", "div_", "__itruediv__", "_foreach_mul_", "_foreach_div_"})

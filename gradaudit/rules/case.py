@@ -178,6 +178,13 @@ class Case:
             and last < self.ledger.iterations - _LATELY
         )
 
+    def only_differentiated(self, leaf: int) -> bool:
+        """Whether a leaf is an input by which the script differentiates, and nothing else.
+
+        It has to require grad for that; what backwards leave in its ``.grad`` is of no use.
+        """
+        return self.evidence(leaf).kind == "tensor" and self.facts(leaf).differentiated
+
     # -- copies and replacements ---------------------------------------------------------------
 
     @cached_property

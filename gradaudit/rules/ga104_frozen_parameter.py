@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from gradaudit.model.findings import Severity
+from gradaudit.model.findings import Severity, Span
 from gradaudit.model.sites import Site
-from gradaudit.rules.case import Case
+from gradaudit.rules.case import FOR_GOOD, Case
 from gradaudit.rules.ga401_not_in_optimizer import built_too_early
 from gradaudit.rules.rule import ARRIVAL, Link, Rule, Verdict
 from gradaudit.rules.words import does, several
@@ -15,7 +15,8 @@ DOCUMENTATION = """
 ## What it finds
 A parameter has `requires_grad=False` although the script means to train it: everything its
 optimizer has is frozen, or it has a param group of its own, or its gradient is read by name, or an
-unfreezing was written that does nothing.
+unfreezing was written that does nothing, or it was trained until something froze it that does so
+again and again, and nothing unfreezes it.
 
 ## Why it matters
 The optimizer steps, the loss is computed, and nothing moves.
@@ -37,6 +38,9 @@ nothing by themselves.
 ## References
 - torch.nn.Module.requires_grad_
 """
+
+#: How often it must have been frozen while it was so already.
+_REFROZEN = 2
 
 
 def check(case: Case) -> Iterator[Verdict]:
@@ -77,6 +81,28 @@ def check(case: Case) -> Iterator[Verdict]:
         chosen = {leaf: why for leaf in frozen if (why := reason(case, leaf)) is not None}
         frozen = [leaf for leaf in frozen if leaf not in chosen]
         yield from _verdicts(case, chosen, severity, help_)  # type: ignore[arg-type]
+    yield from _never_thawed(case)
+
+
+def _never_thawed(case: Case) -> Iterator[Verdict]:
+    """What is frozen anew in every iteration, was trained until then, and is stepped all the same.
+
+    Who freezes once and for all, on a schedule, does so once.
+    """
+    stuck = {
+        leaf: (f"`{case.optimizer_name(record)}` goes on stepping them", _frozen_at(case, leaf))
+        for record in case.ledger.optimizers.values()
+        if not any(case.evidence(member).requires_grad for member in record.members)
+        for leaf in record.members
+        if leaf in case.recording.leaves
+        and leaf not in case.claimed
+        and case.life(leaf).deposited
+        and case.life(leaf).hungry >= FOR_GOOD
+        and case.evidence(leaf).refrozen >= _REFROZEN
+    }
+    yield from _verdicts(
+        case, stuck, "error", "Unfreeze them again with requires_grad_(True) when it is their turn."
+    )
 
 
 def _verdicts(
@@ -103,8 +129,15 @@ def _verdicts(
                 )
                 if link is not None and link.site is not None
             ),
-            span=case.everything(),
+            span=_frozen_span(case, first),
         )
+
+
+def _frozen_span(case: Case, leaf: int) -> Span:
+    life, everything = case.life(leaf), case.everything()
+    if not life.deposited:
+        return everything
+    return Span(life.deposited.last + 1, everything.last, life.hungry)
 
 
 def _misspelt(case: Case, leaf: int) -> tuple[str, Site | None] | None:

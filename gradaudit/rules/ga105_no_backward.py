@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
+from gradaudit.ledger.life import Life
+from gradaudit.ledger.records import OptimizerRecord
 from gradaudit.model.events import NoneRead
+from gradaudit.model.findings import Span
 from gradaudit.model.sites import Site
-from gradaudit.rules.case import Case
+from gradaudit.rules.case import FOR_GOOD, Case
 from gradaudit.rules.reads import read_links, reason
 from gradaudit.rules.rule import ARRIVAL, Link, Rule, Verdict
 from gradaudit.rules.words import does, several
@@ -38,10 +41,15 @@ by hand nothing is reported.
 - torch.Tensor.backward
 """
 
+_SWITCH_ON = (
+    "Switch gradients on again before training: use `with torch.no_grad():` around what needs none."
+)
+
 
 def check(case: Case) -> Iterator[Verdict]:
     """Starving leaves for which no backward was called, and reads that came too early or late."""
     yield from _starving(case)
+    yield from _switched_off_since(case)
     yield from _read_in_vain(case)
 
 
@@ -54,8 +62,7 @@ def _starving(case: Case) -> Iterator[Verdict]:
             starving,
             lambda _: switched,
             "gradients are switched off here, and still are when it is trained",
-            "Switch gradients on again before training: use `with torch.no_grad():` around what "
-            "needs none.",
+            _SWITCH_ON,
         )
         return
     lacking = [leaf for leaf in starving if _lacks_backward(case, leaf)]
@@ -135,6 +142,42 @@ def _switched_off(case: Case) -> Site | None:
     if stepping and all(record.off.count == record.steps for record in stepping):
         return stepping[0].off.main_site()
     return None
+
+
+def _switched_off_since(case: Case) -> Iterator[Verdict]:
+    """What was trained until grad mode was switched off for good, by an evaluation say."""
+    for record in case.ledger.optimizers.values():
+        leaves = frozenset(
+            leaf
+            for leaf in record.members
+            if leaf in case.recording.leaves
+            and leaf not in case.claimed
+            and _off_since(record, case.life(leaf))
+        )
+        if leaves:
+            life = case.life(min(leaves))
+            count = len(leaves)
+            yield Verdict(
+                f"{several(count, 'parameter')} {does(count, 'has', 'have')} no gradient any more: "
+                "gradients are switched off here, and still are when it is trained on",
+                _SWITCH_ON,
+                record.off.main_site(),
+                leaves,
+                chain=(
+                    Link("last filled here", life.deposited.main_site()),
+                    Link("stepped here without a gradient", case.step_site(min(leaves))),
+                ),
+                span=Span(life.deposited.last + 1, case.everything().last, life.hungry),
+            )
+
+
+def _off_since(record: OptimizerRecord, life: Life) -> bool:
+    return (
+        bool(life.deposited)
+        and life.hungry >= FOR_GOOD
+        and record.off.count >= life.hungry
+        and record.off.first >= life.deposited.last
+    )
 
 
 def _replaced_by_autograd_grad(case: Case) -> Site | None:

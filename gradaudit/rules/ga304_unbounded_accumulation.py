@@ -53,6 +53,7 @@ def check(case: Case) -> Iterator[Verdict]:
         and not case.life(leaf).applied
         and not case.life(leaf).cleared
         and not case.life(leaf).was_read
+        and not case.only_differentiated(leaf)
         and not case.owned(leaf)
         and not case.perhaps_updated_unseen(leaf)
         and not case.made_for_a_while(leaf)

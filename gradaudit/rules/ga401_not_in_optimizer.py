@@ -89,6 +89,7 @@ def _outside(case: Case) -> list[int]:
         for leaf in case.recording.leaves
         if leaf not in case.claimed
         and not case.facts(leaf).derived
+        and not case.only_differentiated(leaf)
         and not case.owned(leaf)
         and not case.perhaps_updated_unseen(leaf)
         and not case.made_for_a_while(leaf)

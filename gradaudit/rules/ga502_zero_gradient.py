@@ -16,8 +16,9 @@ DOCUMENTATION = """
 ## What it finds
 Every gradient that a parameter ever got was exactly zero in every element, because an operation
 between it and the loss has no slope: a rounding, a sign, a softmax over one number, a clamp whose
-bounds everything is beyond, a ReLU that is never active, a factor that is always zero; or because
-a hook of a tensor, or a backward hook of a module, returned zeros.
+bounds everything is beyond, a ReLU that is never active, a factor that is always zero, two factors
+that both began at zero; or because a hook of a tensor, or a backward hook of a module, returned
+zeros.
 
 ## Why it matters
 Everything looks connected, no gradient is None, and the optimizer steps. The parameter never
@@ -52,6 +53,7 @@ _WHY: dict[ZeroKind, str] = {
     "bounded": "was given nothing but values beyond its bounds",
     "dead": "was given nothing but values on its flat side",
     "saturated": "was given nothing but values for which it has no slope left",
+    "zeros": "multiplied nothing but zeros by nothing but zeros, so neither ever changes",
     "zeroed": "multiplied it by zero, or did not select it",
     "hook": "is a backward hook that returned nothing but zeros",
 }
@@ -65,6 +67,7 @@ _HELP: dict[ZeroKind, str] = {
     "dead": "Let what goes in begin on the other side (bias, scale, learning rate), or use "
     "leaky_relu or softplus.",
     "saturated": "Scale what goes in down: normalise the inputs, use a smaller initialisation.",
+    "zeros": "Let one of the two factors begin at random, the other at zero.",
     "zeroed": "If the factor or mask is meant to be zero, leave these parameters out of the "
     "optimizer; if not, look at how it is computed.",
     "hook": "Let the hook return the gradient, changed or not, or None to leave it as it is.",
@@ -73,7 +76,7 @@ _HELP: dict[ZeroKind, str] = {
 #: A factor of zero that somebody has written there means what it says.
 _WRITTEN = re.compile(r"(?<![\w.])0(\.0*)?\s*\*|\*\s*0(\.0*)?(?![\w.])")
 
-_ERRORS = frozenset({"flat", "one", "bounded"})
+_ERRORS = frozenset({"flat", "one", "bounded", "zeros"})
 
 
 def check(case: Case) -> Iterator[Verdict]:

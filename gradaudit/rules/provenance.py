@@ -29,7 +29,8 @@ def _accounts_for_staleness(case: Case, leaf: int, mixture: Mixture, tally: Tall
     Where more of them are stale without it, no clearing follows the steps: that is the cause.
     """
     stale = case.life(leaf).stale
-    return stale.count - stale.sites.get(mixture.stray, 0) <= tally.count
+    same = mixture.stray is mixture.main  # one line for both: it soils the others as well
+    return stale.count - (0 if same else stale.sites.get(mixture.stray, 0)) <= tally.count
 
 
 def for_an_input(case: Case, mixture: Mixture) -> bool:

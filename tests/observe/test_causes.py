@@ -109,6 +109,27 @@ def test_zeros_are_told_with_the_reason(function, operation, kind):
         assert found == [("ZeroMade", operation, kind, {0})]
 
 
+@pytest.mark.parametrize(
+    ("product", "shapes"),
+    [
+        (torch.mm, ((2, 3), (3, 2))),
+        (torch.bmm, ((1, 2, 3), (1, 3, 2))),
+        (torch.mv, ((2, 3), (3,))),
+        (lambda a, b: torch.addmm(torch.ones(2), a, b), ((2, 3), (3, 2))),
+        (lambda a, b: torch.baddbmm(torch.ones(2), a, b), ((1, 2, 3), (1, 3, 2))),
+        (torch.conv1d, ((1, 2, 4), (3, 2, 1))),
+    ],
+)
+def test_a_product_of_zeros_and_zeros_is_told_and_of_zeros_and_others_is_not(product, shapes):
+    for one in (torch.zeros, torch.ones):
+        a, b = one(shapes[0], requires_grad=True), torch.zeros(shapes[1], requires_grad=True)
+        found = told((product(a, b) - 0.3).square().sum(), a, b)
+        if one is torch.zeros:
+            assert [each[2:] for each in found] == [("zeros", {0, 1})]
+        else:  # what begins at zero will change
+            assert [each[2:] for each in found] == [("other", {0})]
+
+
 def test_a_leaf_that_something_else_reaches_is_not_told():
     w = leaf(1.0, 2.0)
     assert told((w + (torch.round(w) - w)).square().sum(), w) == []

@@ -247,6 +247,16 @@ def test_the_decorator_of_a_function_by_either_of_its_first_lines(
     assert (None if found is None else found.line) == at
 
 
+def test_statements_that_leave_grad_mode_off(source):
+    file = source("""
+        torch.set_grad_enabled(False)
+        torch.set_grad_enabled(True)
+        with torch.set_grad_enabled(False):
+            set_grad_enabled(False)
+    """)
+    assert [text.line for text in file.switches_off()] == [1, 4]
+
+
 def test_assignments_to_self(source):
     file = source("""
         class Net:

@@ -44,10 +44,22 @@ class Story:
         alive: bool = True,
         named: bool = True,
         created: Site | None = None,
+        differentiated: bool = False,
     ) -> None:
         number = self._numbers[name] = len(self._numbers)
         self._facts[number] = LeafFacts(
-            name, (), (2,), "float32", 2, requires_grad, named, alive, evaluating, escaped, name
+            name,
+            (),
+            (2,),
+            "float32",
+            2,
+            requires_grad,
+            named,
+            alive,
+            evaluating,
+            escaped,
+            name,
+            differentiated=differentiated,
         )
         self.ledger.feed(
             ev.LeafSeen(number, kind, requires_grad, created or at(f"{name} = make()"))

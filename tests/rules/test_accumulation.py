@@ -82,15 +82,16 @@ def test_a_window_of_one_loss_across_the_steps_of_another_optimizer_is_fine():
 # -- GA302 ---------------------------------------------------------------------------------------
 
 
-def test_an_evaluations_backward_in_a_training_step():
+@pytest.mark.parametrize("line", ["val_loss.backward()", "loss.backward()"])
+def test_an_evaluations_backward_in_a_training_step(line):
     story = one()
     for _ in range(4):
         story.backward("a")
         story.step()
         story.zero("a")
-        story.backward("a", line="val_loss.backward()", evaluating=True)
+        story.backward("a", line=line, evaluating=True)
     story.zero("a")
-    assert brief(story.finding()) == ("GA302", "error", ("a",), "val_loss.backward()")
+    assert brief(story.finding()) == ("GA302", "error", ("a",), line)
 
 
 def evaluated_before_the_step(in_iterations: range) -> Story:
@@ -134,13 +135,14 @@ def test_a_saliency_map_behind_every_training_backward():
     assert brief(story.finding()) == ("GA302", "error", ("a",), "score.backward()")
 
 
-def test_an_evaluations_backward_does_not_hide_that_nothing_is_ever_cleared():
+@pytest.mark.parametrize("line", ["val_loss.backward()", "loss.backward()"])
+def test_an_evaluations_backward_does_not_hide_that_nothing_is_ever_cleared(line):
     story = one()
     for number in range(8):
         story.backward("a")
         story.step()
         if number == 3:
-            story.backward("a", line="val_loss.backward()", evaluating=True)
+            story.backward("a", line=line, evaluating=True)
     assert brief(story.finding()) == ("GA201", "error", ("a",), "loss.backward()")
 
 

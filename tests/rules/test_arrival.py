@@ -238,6 +238,22 @@ def test_a_group_that_is_unfrozen_later_is_fine():
     assert story.findings() == ()
 
 
+@pytest.mark.parametrize(("again", "expected"), [(True, ["GA104"]), (False, [])])
+def test_what_was_trained_and_is_frozen_anew_in_every_iteration_is_never_thawed(again, expected):
+    story = Story("critic", "generator")
+    story.optimizer("critics", "critic")
+    story.optimizer("optimizer", "generator")
+    for number in range(8):
+        story.zero("critic", "generator")
+        story.backward("generator", *(["critic"] if not number else []))
+        story.step("critics")
+        story.step()
+        if again or not number:
+            frozen = ev.RequiresGradSet(at("p.requires_grad = flag"), story.of("critic"), False)
+            story.ledger.feed(frozen)
+    assert [finding.rule for finding in story.findings()] == expected
+
+
 # -- GA105 no-backward ---------------------------------------------------------------------------
 
 
@@ -262,6 +278,21 @@ def test_grad_mode_off_for_good_points_at_the_switch():
     story = fine_tuning()
     story.backward(failed=True, grad_mode_off=at("set_grad_enabled(False)"))
     assert brief(story.finding()) == ("GA105", "error", ("body", "head"), "set_grad_enabled(False)")
+
+
+@pytest.mark.parametrize(("off", "expected"), [(True, ["GA105"]), (False, ["GA404"])])
+def test_grad_mode_off_from_some_iteration_on_points_at_the_switch(off, expected):
+    story = fine_tuning()
+    story.train("body", "head")
+    switch = at("set_grad_enabled(False)") if off else None
+    for _ in range(6):
+        story.zero("body", "head")
+        story.ledger.feed(
+            ev.Stepped(at("optimizer.step()"), 0, frozenset(), story.of("body", "head"), switch)
+        )
+    finding = story.finding()
+    assert [finding.rule] == expected
+    assert (finding.location.source == "set_grad_enabled(False)") == off
 
 
 def test_autograd_grad_whose_result_is_never_used_is_named():

@@ -94,6 +94,17 @@ def test_a_gradient_that_is_decayed_by_hand_is_fine():
     assert story.findings() == ()
 
 
+@pytest.mark.parametrize(("filling", "expected"), [(True, []), (False, ["GA203"])])
+def test_what_is_added_to_a_gradient_of_zeros_by_hand_is_applied(filling, expected):
+    story = trained("a")
+    for _ in range(4):
+        story.backward("a")
+        story.zero("a")
+        story.ledger.feed(ev.Rescaled(at("p.grad.add_(d)"), story.of("a"), filling=filling))
+        story.step()
+    assert [finding.rule for finding in story.findings()] == expected
+
+
 def test_a_foreign_contribution_that_is_cleared_is_nothing():
     story = trained("a")
     for _ in range(4):

@@ -70,6 +70,18 @@ def test_a_network_in_eval_mode_is_fine():
     assert story.findings() == ()
 
 
+@pytest.mark.parametrize(("differentiated", "expected"), [(True, []), (False, ["GA401"])])
+def test_points_that_the_script_differentiates_by_are_not_to_be_trained(differentiated, expected):
+    story = Story("net")
+    story.born("points", kind="tensor", differentiated=differentiated)
+    story.optimizer("optimizer", "net")
+    for _ in range(4):
+        story.zero("net")
+        story.backward("net", "points")
+        story.step()
+    assert [finding.rule for finding in story.findings()] == expected
+
+
 def test_an_input_that_is_attacked_is_fine():
     story = Story("net")
     story.born("x", kind="tensor")

@@ -29,11 +29,11 @@ class ScalingDoor:
         watch_scaling(patches, self)
         return []
 
-    def scaled(self, outputs: object) -> None:
-        """A loss, or several, were scaled."""
+    def scaled(self, outputs: object, results: object) -> None:
+        """A loss, or several, were scaled: these became those."""
         with self._care.inside("the scaling of a loss"):
             if self._arrivals.ours():
-                self._roots.note_scaled(tensors_of(outputs))
+                self._roots.note_scaled(tensors_of(outputs), tensors_of(results))
 
     def unscaled(self, optimizer: Optimizer, frame: FrameType) -> None:
         """The gradients of an optimizer were divided by the scale."""

@@ -11,12 +11,18 @@ import os
 import signal
 from collections.abc import Iterator
 
+import hypothesis
 import pytest
 from fixtures.warm import Warm
 from launch.twins import REPOSITORY
 
 for name in [name for name in os.environ if name.startswith("GITHUB_")]:
     del os.environ[name]
+
+
+# On a busy machine anything may take long once.
+hypothesis.settings.register_profile("patient", deadline=None)
+hypothesis.settings.load_profile("patient")
 
 
 def pytest_configure(config: pytest.Config) -> None:

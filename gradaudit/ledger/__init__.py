@@ -5,7 +5,9 @@
 ``cohorts``   parameters that lived alike so far share one life; an event splits, never copies
 ``cycle``     where one training iteration ends and the next begins
 ``evidence``  what the probe found out about single leaves, for those that starve
+``testimony`` the evidence of all leaves, as events bring it
 ``values``    how large the gradients were, and which operation spoilt them
+``samples``   the values of all leaves, as they are sampled
 ``stretches`` from when to when they were zero or not finite
 ``stock``     what a gradient holds: contributions, each with its backward
 ``records``   what is known of optimizers, backwards and clearings

@@ -7,13 +7,13 @@ from typing import Any
 
 from gradaudit.ledger.cohorts import Cohort, Cohorts
 from gradaudit.ledger.cycle import Cycle
-from gradaudit.ledger.evidence import KEPT, Evidence
 from gradaudit.ledger.life import Life
 from gradaudit.ledger.linear import repeat
 from gradaudit.ledger.records import BackwardRecord, ClearingRecord, OptimizerRecord, Used
 from gradaudit.ledger.rhythm import Rhythm
+from gradaudit.ledger.samples import Samples
 from gradaudit.ledger.stock import Entry, Mixture
-from gradaudit.ledger.values import NO_VALUES, Strides, Values
+from gradaudit.ledger.testimony import Testimony
 from gradaudit.model import events as ev
 from gradaudit.model.events import Event, Members
 from gradaudit.model.sites import Site
@@ -44,18 +44,13 @@ class Ledger:
     def __init__(self) -> None:
         self.cycle = Cycle()
         self.cohorts = Cohorts()
-        self.evidence: dict[int, Evidence] = {}
+        self.evidence = Testimony()
         self.optimizers: dict[int, OptimizerRecord] = {}
-        #: the iterations of which values are known
-        self.sampled = Strides()
-        self._values: dict[int, Values] = {}
-        self._spoilt: set[int] = set()
+        self.samples = Samples()
         self.backwards: dict[Site, BackwardRecord] = {}
         self.clearings: dict[Site, ClearingRecord] = {}
         #: how often each kind of event happened at each site
         self.counts: dict[tuple[str, Site], int] = {}
-        #: reads of None from tensors that are no leaves
-        self.non_leaf_reads: list[ev.NoneRead] = []
         self.backward_calls = 0
         self.optimizer_steps = 0
         self.zero_grad_calls = 0
@@ -67,11 +62,11 @@ class Ledger:
         self._rhythm = Rhythm()
         self._handlers: dict[type, Callable[[Any], None]] = {
             ev.LeafSeen: self._leaf_seen,
-            ev.Declared: self._declared,
-            ev.Remembered: self._remembered,
-            ev.Replaced: self._replaced,
+            ev.Declared: self.evidence.declared,
+            ev.Remembered: self.evidence.remembered,
+            ev.Replaced: self.evidence.replaced,
             ev.RequiresGradSet: self._requires_grad_set,
-            ev.FreezeMisspelt: self._freeze_misspelt,
+            ev.FreezeMisspelt: self.evidence.freeze_misspelt,
             ev.OptimizerSeen: self._optimizer_seen,
             ev.Backward: self._backward,
             ev.Differentiated: self._differentiated,
@@ -83,13 +78,13 @@ class Ledger:
             ev.Rescaled: self._rescaled,
             ev.Unscaled: self._unscaled,
             ev.GradRead: self._grad_read,
-            ev.NoneRead: self._none_read,
-            ev.Entered: self._entered,
+            ev.NoneRead: self.evidence.none_read,
+            ev.Entered: self.evidence.entered,
             ev.Severed: self._severed,
-            ev.LossLeft: self._loss_left,
-            ev.Sampled: self._sampled,
+            ev.LossLeft: self.evidence.loss_left,
+            ev.Sampled: self.samples.sampled,
             ev.NonfiniteMade: self._nonfinite_made,
-            ev.ZeroMade: self._zero_made,
+            ev.ZeroMade: self.samples.zero_made,
         }
 
     # -- the fold ------------------------------------------------------------------------------
@@ -100,7 +95,7 @@ class Ledger:
             self._rhythm.went_on()
             return
         if type(event) is ev.Sampled:  # says itself when it was, and is nothing that lives do
-            self._sampled(event)
+            self.samples.sampled(event)
             return
         self.catch_up()
         before = self.cycle.index
@@ -163,10 +158,6 @@ class Ledger:
         self.catch_up()
         return self.cohorts[leaf]
 
-    def values(self, leaf: int) -> Values:
-        """What is known of the values of a leaf's gradients; not to be changed by the asker."""
-        return self._values.get(leaf, NO_VALUES)
-
     # -- iterations ----------------------------------------------------------------------------
 
     def _counts_passes(self, key: Hashable) -> bool:
@@ -205,16 +196,7 @@ class Ledger:
     # -- one method per event --------------------------------------------------------------------
 
     def _leaf_seen(self, event: ev.LeafSeen) -> None:
-        if event.leaf not in self.evidence:
-            self.evidence[event.leaf] = Evidence(
-                event.kind,
-                event.requires_grad,
-                event.created,
-                event.frozen_at,
-                copy_of=event.copy_of,
-                made_under=event.made_under,
-                fed_before=event.holding,
-            )
+        if self.evidence.leaf_seen(event):
             self.cohorts.add(
                 event.leaf,
                 frozen=not event.requires_grad,
@@ -222,32 +204,10 @@ class Ledger:
                 holding=event.holding,
             )
 
-    def _declared(self, event: ev.Declared) -> None:
-        known = self.evidence[event.leaf]
-        known.created, known.made_under = event.created, event.made_under
-
-    def _remembered(self, event: ev.Remembered) -> None:
-        for leaf in event.members:
-            self.evidence[leaf].fed_before = True
-
-    def _replaced(self, event: ev.Replaced) -> None:
-        self.evidence[event.leaf].replaced = event
-
     def _requires_grad_set(self, event: ev.RequiresGradSet) -> None:
-        for leaf in event.members:
-            known = self.evidence[leaf]
-            known.refrozen += not event.value and not known.requires_grad
-            known.requires_grad = event.value
-            if event.value:
-                known.thawed_at = event.site
-            else:
-                known.frozen_at = event.site
+        self.evidence.requires_grad_set(event)
         for cohort in self.cohorts.select(event.members):
             cohort.life.frozen = not event.value
-
-    def _freeze_misspelt(self, event: ev.FreezeMisspelt) -> None:
-        for leaf in event.members:
-            self.evidence[leaf].misspelt = event
 
     def _optimizer_seen(self, event: ev.OptimizerSeen) -> None:
         known = self.optimizers.get(event.optimizer)
@@ -301,7 +261,7 @@ class Ledger:
         if event.by_hand:
             self._count("clear", event.site)
             self._clearing(event.site, event.targets)
-        self._spoilt -= event.members
+        self.samples.changed(event.members)
         for cohort in self.cohorts.select(event.members):
             cohort.life.clear(event.site, self.cycle.index, by_hand=event.by_hand)
 
@@ -413,13 +373,12 @@ class Ledger:
                 cohort.life.updated.add_at(iteration, event.site)
             else:
                 cohort.life.step_without(event.site, iteration, whole=True)
-        for leaf in self._spoilt & event.members:
-            self._values_of(leaf).use(iteration)
+        self.samples.used(event.members, iteration)
         self._settle()
 
     def _rescaled(self, event: ev.Rescaled) -> None:
         self._count("clip" if event.clipped else "rescale", event.site)
-        self._spoilt -= event.members  # nobody has looked what they are now
+        self.samples.changed(event.members)
         for cohort in self.cohorts.select(event.members):
             cohort.life.rescale(
                 event.site, self.cycle.index, clipped=event.clipped, filling=event.filling
@@ -442,48 +401,8 @@ class Ledger:
                 self.backwards[entry.site].inputs_read += 1
             cohort.life.read(event.site, self.cycle.index)
 
-    def _none_read(self, event: ev.NoneRead) -> None:
-        if event.leaf is not None:
-            self.evidence[event.leaf].read_none(event)
-        elif len(self.non_leaf_reads) < 8 * KEPT and all(
-            event.site is not known.site for known in self.non_leaf_reads
-        ):
-            self.non_leaf_reads.append(event)
-
-    def _entered(self, event: ev.Entered) -> None:
-        for leaf in event.members:
-            known = self.evidence[leaf]
-            if known.entered is None:
-                known.entered, known.entered_under = event.site, event.under
-
     def _severed(self, event: ev.Severed) -> None:
-        for leaf in event.members:
-            self.evidence[leaf].sever(event, self.cycle.index)
-
-    def _loss_left(self, event: ev.LossLeft) -> None:
-        for leaf in event.members:
-            self.evidence[leaf].loss_left = event
-
-    # -- values ----------------------------------------------------------------------------------
-
-    def _values_of(self, leaf: int) -> Values:
-        known = self._values.get(leaf)
-        if known is None:
-            known = self._values[leaf] = Values()
-        return known
-
-    def _sampled(self, event: ev.Sampled) -> None:
-        self.sampled.add(event.iteration)
-        for leaf, norm in zip(event.leaves, event.norms, strict=True):
-            self._values_of(leaf).sample(
-                event.iteration, norm, zero=leaf in event.zero, nonfinite=leaf in event.nonfinite
-            )
+        self.evidence.severed(event, self.cycle.index)
 
     def _nonfinite_made(self, event: ev.NonfiniteMade) -> None:
-        for leaf in event.members:
-            self._values_of(leaf).spoil(event, self.cycle.index)
-        self._spoilt |= event.members
-
-    def _zero_made(self, event: ev.ZeroMade) -> None:
-        for leaf in event.members:
-            self._values_of(leaf).flatten(event)
+        self.samples.nonfinite_made(event, self.cycle.index)

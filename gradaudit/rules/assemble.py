@@ -104,7 +104,7 @@ def _coverage(recording: Recording | None, facts: RunFacts) -> Coverage:
     return Coverage(
         recording.probed_iterations,
         recording.gaps if facts.whole else (*recording.gaps, rest),
-        tuple(Stride(*run) for run in recording.ledger.sampled),
+        tuple(Stride(*run) for run in recording.ledger.samples.iterations),
     )
 
 
@@ -128,7 +128,7 @@ def _parameters(case: Case, timelines: Timelines) -> tuple[ParameterInfo, ...]:
             optimizers=tuple(owners.get(leaf, ())),
             timeline=timelines.of(leaf),
             grad_norm=_thinned(
-                tuple(case.ledger.values(leaf).norms), NORMS if facts.replicated else kept
+                tuple(case.ledger.samples[leaf].norms), NORMS if facts.replicated else kept
             ),
             replicated=facts.replicated,
             value_norm=facts.value_norm,

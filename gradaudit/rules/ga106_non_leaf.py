@@ -42,7 +42,7 @@ After `retain_grad()` the gradient is there, and nothing is reported.
 def check(case: Case) -> Iterator[Verdict]:
     """Reads of tensors that are no leaves, one finding for one place where they became results."""
     groups: dict[object, list[NoneRead]] = {}
-    for read in case.ledger.non_leaf_reads:
+    for read in case.ledger.evidence.non_leaf_reads:
         if not read.bulk:
             where = (read.origin or read.site).location
             groups.setdefault((where.path, where.line), []).append(read)

@@ -74,12 +74,12 @@ _UNSEEN = (
 
 def check(case: Case) -> Iterator[Verdict]:
     """The first step that applied NaN or Inf; all later ones are its consequence."""
-    spoilt = [leaf for leaf in case.recording.leaves if case.ledger.values(leaf).nonfinite]
+    spoilt = [leaf for leaf in case.recording.leaves if case.ledger.samples[leaf].nonfinite]
     if not spoilt:
         return
-    first = min(case.ledger.values(leaf).nonfinite.first for leaf in spoilt)
-    leaves = [leaf for leaf in spoilt if case.ledger.values(leaf).nonfinite.first == first]
-    culprits = {leaf: made for leaf in leaves if (made := case.ledger.values(leaf).culprit)}
+    first = min(case.ledger.samples[leaf].nonfinite.first for leaf in spoilt)
+    leaves = [leaf for leaf in spoilt if case.ledger.samples[leaf].nonfinite.first == first]
+    culprits = {leaf: made for leaf in leaves if (made := case.ledger.samples[leaf].culprit)}
     told = [leaf for leaf in leaves if not _explained(case, leaf, culprits.get(leaf))]
     main = culprits[min(culprits)] if culprits else None
     explains = frozenset(spoilt)
@@ -107,7 +107,7 @@ def _verdict(
     made: NonfiniteMade | None,
     explains: frozenset[int],
 ) -> Verdict:
-    tally = case.ledger.values(min(leaves)).nonfinite
+    tally = case.ledger.samples[min(leaves)].nonfinite
     count = len(leaves)
     steps = (
         f"steps have applied it since iteration {tally.first}"

@@ -87,7 +87,7 @@ def check(case: Case) -> Iterator[Verdict]:
     for site, leaves in case.grouped(flat, lambda leaf: flat[leaf].site):
         made = flat[min(leaves)]
         count = len(leaves)
-        values = case.ledger.values(min(leaves))
+        values = case.ledger.samples[min(leaves)]
         text = spoken(site, made.operation)
         yield Verdict(
             f"the gradient of {several(count, 'parameter')} was exactly zero in all "
@@ -114,7 +114,7 @@ def _everything(case: Case, leaves: frozenset[int]) -> bool:
 
 
 def _culprit(case: Case, leaf: int) -> ZeroMade | None:
-    values = case.ledger.values(leaf)
+    values = case.ledger.samples[leaf]
     made = _gravest(values)
     if made is None or leaf in case.claimed or not _always(case, leaf, values):
         return None
@@ -161,7 +161,7 @@ def _by_turns(case: Case, leaf: int, kind: ZeroKind) -> bool:
         return True
     shape = case.facts(leaf).shape
     for sibling in case.siblings(leaf):
-        values = case.ledger.values(sibling)
+        values = case.ledger.samples[sibling]
         used = values.sampled.count - values.zero.count
         if case.facts(sibling).shape == shape and used and (values.zero or kind == "zeroed"):
             return True

@@ -36,7 +36,7 @@ class Timelines:
         timeline = self._of_life.get(id(life))
         if timeline is None:
             timeline = self._of_life[id(life)] = self._lived(life)
-        stretches = tuple(self._ledger.values(leaf).stretches(self._ledger.iteration))
+        stretches = tuple(self._ledger.samples[leaf].stretches(self._ledger.iteration))
         if not stretches:
             return timeline
         step = -(-len(stretches) // self._stretches)

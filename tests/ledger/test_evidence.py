@@ -46,8 +46,8 @@ def test_reads_of_what_is_no_leaf_are_capped_too():
     for line in range(20 * KEPT):
         story.ledger.feed(none_read(f"read {line}", None))
         story.ledger.feed(none_read(f"read {line}", None))
-    assert len(story.ledger.non_leaf_reads) == 8 * KEPT
-    assert len({id(read.site) for read in story.ledger.non_leaf_reads}) == 8 * KEPT
+    assert len(story.ledger.evidence.non_leaf_reads) == 8 * KEPT
+    assert len({id(read.site) for read in story.ledger.evidence.non_leaf_reads}) == 8 * KEPT
 
 
 def test_the_first_use_and_the_last_lost_loss_are_kept():

@@ -150,7 +150,7 @@ def lived_through(program: list[Action]) -> tuple[Story, Reference]:
     return story, reference
 
 
-@settings(max_examples=100, deadline=None, derandomize=True)
+@settings(max_examples=100, derandomize=True)
 @given(PROGRAMS)
 def test_every_life_agrees_with_the_diary(program: list[Action]):
     story, reference = lived_through(program)
@@ -166,7 +166,7 @@ def test_every_life_agrees_with_the_diary(program: list[Action]):
         assert sum(tally.count for tally in life.starved.values()) == diary.starved
 
 
-@settings(max_examples=100, deadline=None, derandomize=True)
+@settings(max_examples=100, derandomize=True)
 @given(PROGRAMS)
 def test_every_timeline_agrees_with_the_diary(program: list[Action]):
     story, reference = lived_through(program)
@@ -181,7 +181,7 @@ def test_every_timeline_agrees_with_the_diary(program: list[Action]):
         assert unrolled == expected
 
 
-@settings(max_examples=100, deadline=None, derandomize=True)
+@settings(max_examples=100, derandomize=True)
 @given(PROGRAMS)
 def test_a_timeline_covers_every_iteration_once_and_no_run_could_be_longer(
     program: list[Action],
@@ -195,7 +195,7 @@ def test_a_timeline_covers_every_iteration_once_and_no_run_could_be_longer(
             assert (one.state, one.contributions) != (two.state, two.contributions)
 
 
-@settings(max_examples=100, deadline=None, derandomize=True)
+@settings(max_examples=100, derandomize=True)
 @given(PROGRAMS)
 def test_cohorts_are_a_partition_of_leaves_that_lived_alike(program: list[Action]):
     story, _ = lived_through(program)
@@ -206,7 +206,7 @@ def test_cohorts_are_a_partition_of_leaves_that_lived_alike(program: list[Action
         assert all(story.ledger.life(leaf) is cohort.life for leaf in cohort.members)
 
 
-@settings(max_examples=100, deadline=None, derandomize=True)
+@settings(max_examples=100, derandomize=True)
 @given(PROGRAMS)
 def test_tallies_speak_of_iterations_that_were(program: list[Action]):
     story, _ = lived_through(program)

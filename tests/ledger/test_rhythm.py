@@ -83,7 +83,7 @@ def new() -> Ledger:
     return ledger
 
 
-@settings(max_examples=60, deadline=None, derandomize=True)
+@settings(max_examples=60, derandomize=True)
 @given(st.lists(PARTS, min_size=1, max_size=3))
 def test_counting_iterations_comes_to_the_same_as_folding_them(
     parts: list[tuple[list[Event], int]],

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from gradaudit.ledger.ledger import Ledger
@@ -173,7 +173,6 @@ actions = st.lists(
 )
 
 
-@settings(deadline=None)
 @given(st.lists(actions, min_size=1, max_size=4))
 def test_the_parts_of_each_gradient_are_counted_whatever_is_done(iterations):
     loop = Loop(3)

@@ -105,7 +105,7 @@ def source_of(program: list[tuple[str, object]], truth: Truth) -> tuple[str, lis
 counter = itertools.count()
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=60, suppress_health_check=list(HealthCheck))
 @given(st.lists(statements, min_size=1, max_size=14))
 def test_the_ledger_says_what_the_tensors_hold(tmp_path, program):
     text, places = source_of(program, Truth())

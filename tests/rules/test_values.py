@@ -229,7 +229,7 @@ def test_what_no_optimizer_steps_is_not_told():
 
 def test_the_report_shows_the_norms():
     story = flat("other")
-    (first, second) = (story.ledger.values(leaf).norms for leaf in (0, 1))
+    (first, second) = (story.ledger.samples[leaf].norms for leaf in (0, 1))
     assert list(first)[:2] == [(0, 0.0), (1, 0.0)]
     assert list(second)[:2] == [(0, 1.0), (1, 1.0)]
     assert at("h.round()").location.line > 0

@@ -1,0 +1,86 @@
+"""The evidence of all leaves, and of the tensors that are none, as events bring it."""
+
+from __future__ import annotations
+
+from gradaudit.ledger.evidence import KEPT, Evidence
+from gradaudit.model import events as ev
+
+
+class Testimony(dict[int, Evidence]):
+    """Evidence by leaf; one method for each event that is nothing but evidence."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        #: reads of None from tensors that are no leaves
+        self.non_leaf_reads: list[ev.NoneRead] = []
+
+    def leaf_seen(self, event: ev.LeafSeen) -> bool:
+        """A leaf was heard of; False if it is known already."""
+        if event.leaf in self:
+            return False
+        self[event.leaf] = Evidence(
+            event.kind,
+            event.requires_grad,
+            event.created,
+            event.frozen_at,
+            copy_of=event.copy_of,
+            made_under=event.made_under,
+            fed_before=event.holding,
+        )
+        return True
+
+    def declared(self, event: ev.Declared) -> None:
+        """Where it was made has turned out later."""
+        known = self[event.leaf]
+        known.created, known.made_under = event.created, event.made_under
+
+    def remembered(self, event: ev.Remembered) -> None:
+        """An optimizer's state tells that they had gradients before."""
+        for leaf in event.members:
+            self[leaf].fed_before = True
+
+    def replaced(self, event: ev.Replaced) -> None:
+        """Something else has taken its place."""
+        self[event.leaf].replaced = event
+
+    def requires_grad_set(self, event: ev.RequiresGradSet) -> None:
+        """They were frozen or thawed."""
+        for leaf in event.members:
+            known = self[leaf]
+            known.refrozen += not event.value and not known.requires_grad
+            known.requires_grad = event.value
+            if event.value:
+                known.thawed_at = event.site
+            else:
+                known.frozen_at = event.site
+
+    def freeze_misspelt(self, event: ev.FreezeMisspelt) -> None:
+        """An attribute that nothing reads was meant to freeze or thaw them."""
+        for leaf in event.members:
+            self[leaf].misspelt = event
+
+    def none_read(self, event: ev.NoneRead) -> None:
+        """The user's code found None."""
+        if event.leaf is not None:
+            self[event.leaf].read_none(event)
+        elif len(self.non_leaf_reads) < 8 * KEPT and all(
+            event.site is not known.site for known in self.non_leaf_reads
+        ):
+            self.non_leaf_reads.append(event)
+
+    def entered(self, event: ev.Entered) -> None:
+        """They took part in an operation; the first is kept."""
+        for leaf in event.members:
+            known = self[leaf]
+            if known.entered is None:
+                known.entered, known.entered_under = event.site, event.under
+
+    def severed(self, event: ev.Severed, iteration: int) -> None:
+        """What was made of them was cut from the graph."""
+        for leaf in event.members:
+            self[leaf].sever(event, iteration)
+
+    def loss_left(self, event: ev.LossLeft) -> None:
+        """A scalar made of them could have been backpropagated, and was not."""
+        for leaf in event.members:
+            self[leaf].loss_left = event

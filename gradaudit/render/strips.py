@@ -6,8 +6,9 @@ states.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from rich.cells import cell_len
 from rich.text import Text
@@ -25,16 +26,24 @@ MOST_GROUPS = 8
 _WIDEST_NAME = 34
 _STATES: tuple[State, ...] = tuple(LOOKS)
 
+#: What tells apart parameters that bore the same name one after the other.
+_NUMBER = re.compile(r" \(\d+\)$")
+
 #: Behind which iteration a state ends.
 _Course = tuple[tuple[int, State], ...]
 
 
 @dataclass(frozen=True, slots=True)
 class _Group:
-    """Parameters whose gradients went through the same states in the same iterations."""
+    """Parameters whose gradients went through the same states in the same iterations.
+
+    ``times`` is how many such groups of the same names there were, one after the other: made anew,
+    their gradients went through the same states at different times.
+    """
 
     course: _Course
     names: tuple[str, ...]
+    times: int = 1
 
     @property
     def gravest(self) -> int:
@@ -43,7 +52,7 @@ class _Group:
 
 def strip_lines(report: Report, paper: Paper) -> Iterator[Text]:
     """Draw the strips, and say what their characters mean."""
-    groups = sorted(_groups(report), key=lambda group: group.gravest)
+    groups = sorted(_joined(_groups(report)), key=lambda group: group.gravest)
     iterations = max((group.course[-1][0] for group in groups), default=0)
     if not iterations:
         return
@@ -59,7 +68,7 @@ def strip_lines(report: Report, paper: Paper) -> Iterator[Text]:
             row.append(LOOKS[state].mark, LOOKS[state].colour)
         yield row
     if hidden:
-        rest = sum(len(group.names) for group in hidden)
+        rest = sum(len(group.names) * group.times for group in hidden)
         yield Text(f"  and {count(rest, 'parameter')} in {count(len(hidden), 'more group')}")
     yield from _legend(strips, paper)
 
@@ -73,6 +82,16 @@ def _groups(report: Report) -> list[_Group]:
     return [_Group(course, tuple(names)) for course, names in courses.items()]
 
 
+def _joined(groups: Sequence[_Group]) -> list[_Group]:
+    """Of groups of the same names only the first, which stands for all of them."""
+    namesakes: dict[tuple[tuple[str, ...], tuple[State, ...]], list[_Group]] = {}
+    for group in groups:
+        names = tuple(_NUMBER.sub("", name) for name in group.names)
+        states = tuple(state for _, state in group.course if state != "none")
+        namesakes.setdefault((names, states), []).append(group)
+    return [replace(same[0], times=len(same)) for same in namesakes.values()]
+
+
 def _course(timeline: Sequence[TimelineRun]) -> _Course:
     course: list[tuple[int, State]] = []
     for run in timeline:
@@ -84,7 +103,8 @@ def _course(timeline: Sequence[TimelineRun]) -> _Course:
 
 def _name(group: _Group, known: Sequence[str], paper: Paper) -> str:
     told = describe_parameters(map(paper.clean, group.names), known)
-    return paper.head(told, min(_WIDEST_NAME, paper.width // 2))
+    times = "" if group.times == 1 else f", {group.times:,} times"
+    return paper.head(told, min(_WIDEST_NAME, paper.width // 2) - len(times)) + times
 
 
 def _strip(course: _Course, iterations: int, room: int) -> list[State]:

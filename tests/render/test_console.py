@@ -222,3 +222,14 @@ def test_one_bad_iteration_among_very_many_is_seen():
 def test_many_groups_are_counted():
     lines = lines_behind(rendered(long_run(100, 1000, 9)), "gradients over")
     assert lines[9] == "  and 92 parameters in 92 more groups"
+
+
+def test_parameters_that_are_made_anew_under_the_same_names_share_a_strip():
+    lives = [course(*["none"] * at, *["unapplied"] * (4 - at)) for at in range(3)]
+    infos = [
+        replace(parameter(name + number), timeline=life)
+        for number, life in zip(["", " (2)", " (3)"], lives, strict=True)
+        for name in ("a.weight", "a.bias")
+    ]
+    lines = lines_behind(rendered(report(parameters=tuple(infos), iterations=4)), "gradients over")
+    assert lines[1] == "  a.weight and a.bias, 3 times  uuuu"

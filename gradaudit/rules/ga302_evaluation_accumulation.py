@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import PurePath
 
 from gradaudit.ledger.stock import Mixture
 from gradaudit.ledger.tally import Tally
+from gradaudit.model.findings import Severity
 from gradaudit.rules.case import Case
 from gradaudit.rules.provenance import chain, for_an_input, mixtures, now_and_then, root_of
 from gradaudit.rules.rule import ACCUMULATION, SEVERAL, Rule, Verdict
 from gradaudit.rules.words import several
+
+#: What people call evaluations: their functions, files and losses.
+_EVALUATION = re.compile(r"(?i)(?<![a-z])(val|valid|validat|eval|test|metric|monitor|score)")
 
 DOCUMENTATION = """
 ## What it finds
@@ -37,8 +44,9 @@ is, or `optimizer.zero_grad()` right before the training backward.
 
 ## When it is fine
 Evaluations whose gradients are cleared before the next step, and models that are trained in eval
-mode on purpose, are not reported. Nor is a backward in eval mode that comes behind the training
-backward of every step, unless it was called for the gradient of an input: it may be a second loss.
+mode on purpose, are not reported. A backward in eval mode that comes behind the training backward
+may be a second loss: of every step it is not reported, and now and then it is a warning where its
+names speak of an evaluation, else a note. For the gradient of an input it is none.
 
 ## References
 - torch.nn.Module.eval
@@ -57,14 +65,23 @@ def check(case: Case) -> Iterator[Verdict]:
             mixture,
         )
     for mixture, leaves in mixtures(case, "evaluation behind"):
-        if now_and_then(leaves) or for_an_input(case, mixture):
-            yield _verdict(
+        wanted = for_an_input(case, mixture)
+        if wanted or now_and_then(leaves):
+            verdict = _verdict(
                 case,
                 mixture,
                 leaves,
                 "Step before the evaluation, or compute what it needs with torch.autograd.grad",
                 Mixture(mixture.kind, mixture.main, mixture.stray),
             )
+            yield verdict if wanted else replace(verdict, severity=_severity(mixture))
+
+
+def _severity(mixture: Mixture) -> Severity:
+    """A second loss may come now and then as well: a lazy regularisation, say."""
+    where = mixture.stray.location
+    words = (where.function or "", PurePath(where.path).stem, where.source or "")
+    return "warning" if any(map(_EVALUATION.search, words)) else "note"
 
 
 def _verdict(

@@ -562,6 +562,8 @@ class Recorder:
         if not self._compiling:
             self._compiling = True
             leave_our_code_alone()
+            if sys.version_info >= (3, 13):
+                self._steps.hide_from_dynamo(self._patches)
 
     def _compile(self, original: Callable[..., Any]) -> Callable[..., Any]:
         """Under a function mode torch.compile captures other graphs (torch 2.13): stand aside."""

@@ -30,6 +30,23 @@ def tell(error):
 model, optimizer = make()
 """
 
+#: To the bottom of the stack and back; behind it everything is seen as before.
+RECURSION = """\
+def deeper(x, depth):
+    return deeper(x + 1, depth + 1).clone()
+def bottom():
+    try:
+        deeper(torch.ones(1, requires_grad=True), 0)
+    except RecursionError as error:
+        print(type(error))
+def down(depth, then):
+    return then() if depth == 0 else down(depth - 1, then)
+train(model, optimizer, 2)
+for start in range(6):  # the last call finds more or less room
+    down(start, bottom)
+down(300, lambda: train(model, optimizer, 1))
+"""
+
 #: name -> source; all of these are healthy in the end.
 HEALTHY = {
     "errors in forward, backward, hooks and closures": """
@@ -110,20 +127,7 @@ HEALTHY = {
         print(weight.detach().as_subclass(torch.Tensor))
         train(model, optimizer)
     """,
-    "deep recursion": """
-        def deeper(x, depth):
-            return deeper(x + 1, depth + 1).clone()
-        def down(depth):
-            return train(model, optimizer, 1) if depth == 0 else down(depth - 1)
-        train(model, optimizer)
-        for _ in range(2):
-            try:
-                deeper(torch.ones(1, requires_grad=True), 0)
-            except RecursionError as error:
-                print(type(error))
-        down(300)
-        train(model, optimizer)
-    """,
+    "deep recursion": RECURSION + "train(model, optimizer)",
     "trace and profile functions of its own, taken in the middle": """
         lines = []
         def trace(frame, event, arg):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from types import ModuleType
 
 from gradaudit.launch.surroundings import Surroundings
 
@@ -25,3 +26,11 @@ def test_a_thread_may_import_while_the_report_is_made(monkeypatch):
         assert "imported_meanwhile" in sys.modules
     finally:
         sys.modules.pop("imported_meanwhile", None)
+
+
+def test_what_setuptools_puts_in_the_place_of_distutils_is_no_impostor(monkeypatch):
+    surroundings = Surroundings.of_child(tuple(sys.path), "/")
+    replaced = ModuleType("distutils")
+    replaced.__file__ = "/elsewhere/setuptools/_distutils/__init__.py"
+    monkeypatch.setitem(sys.modules, "distutils", replaced)
+    assert "distutils" not in surroundings.impostors()

@@ -23,9 +23,11 @@ def train(model, optimizer, iterations=3, forward=None):
     print(loss.item().hex(), [p.grad.norm().item().hex() for p in model.parameters()])
 
 def tell(error):
-    lines = [f.lineno for f in traceback.extract_tb(error.__traceback__) if f.filename == __file__]
-    assert not [f for f in traceback.extract_tb(error.__traceback__) if "gradaudit" in f.filename]
-    print(type(error), error.args, lines)
+    frames = traceback.extract_tb(error.__traceback__)
+    if sys.version_info < (3, 11):  # a bare raise brings back the frame that has caught the error
+        frames = [f for f in frames if "gradaudit" not in f.filename + f.name]
+    assert not [f for f in frames if "gradaudit" in f.filename]
+    print(type(error), error.args, [f.lineno for f in frames if f.filename == __file__])
 
 model, optimizer = make()
 """

@@ -35,13 +35,17 @@ class Pass:
         return runpy.run_path, (__file__, {"GRADAUDIT_TICKET": self._ticket}, "gradaudit_boarding")
 
 
-def audit_processes(audit: Audit) -> None:
-    """Run what ``multiprocessing`` starts from here by ``audit``, unless it only runs errands."""
+def audit_processes(audit: Audit, begun: Callable[[], None] = lambda: None) -> None:
+    """Run what ``multiprocessing`` starts from here by ``audit``, unless it only runs errands.
+
+    ``begun`` is called where any of these begins.
+    """
     from multiprocessing.process import BaseProcess
 
     original = BaseProcess._bootstrap  # type: ignore[attr-defined]
 
     def _bootstrap(self: Any, *args: Any, **kwargs: Any) -> int:  # noqa: ANN401 - torch's, and theirs
+        begun()
         if _runs_errands(self):
             code: int = original(self, *args, **kwargs)
             return code
@@ -57,13 +61,7 @@ def let_spawned_in(ticket: bytes) -> None:
     prepare = spawn.get_preparation_data
 
     def get_preparation_data(name: str) -> dict[str, Any]:
-        try:
-            prepared = prepare(name)
-        except BaseException as error:  # most of all: started from a main without its guard
-            if error.__traceback__ is not None:
-                error.__traceback__ = error.__traceback__.tb_next  # without this frame
-            raise
-        return {**prepared, _KEY: Pass(ticket)}
+        return {**prepare(name), _KEY: Pass(ticket)}
 
     spawn.get_preparation_data = get_preparation_data
 
@@ -88,8 +86,8 @@ def _board(ticket: bytes) -> None:
             sys.path.remove(root)
         return audit_child(read_ticket(ticket), process, run)
 
-    audit_processes(audit)
-    let_spawned_in(ticket)
+    # Not before: a main without its guard that starts others fails, with no frame of ours in it.
+    audit_processes(audit, begun=lambda: let_spawned_in(ticket))
 
 
 if __name__ == "gradaudit_boarding":

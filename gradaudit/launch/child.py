@@ -6,11 +6,13 @@ process makes which the user started.  One that trains nothing leaves nothing.
 
 from __future__ import annotations
 
+import functools
 import os
 import pickle
 import signal
 import sys
 import time
+import traceback
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -169,3 +171,19 @@ def _listen(process: Any, heard: Callable[[BaseException], None]) -> None:  # no
         function, *rest = process._args
         process._args = (attended(function), *rest)
     process.run = attended(process.run)
+    if sys.version_info < (3, 11):  # where a bare raise brings our frame back
+        traceback.print_exc = _cleaned(traceback.print_exc)
+        traceback.format_exc = _cleaned(traceback.format_exc)
+
+
+def _cleaned(show: Callable[..., Any]) -> Callable[..., Any]:
+    """Show the exception that is being handled without our frames."""
+
+    @functools.wraps(show)
+    def cleaned(*args: Any, **kwargs: Any) -> Any:  # noqa: ANN401
+        error = sys.exc_info()[1]
+        if error is not None:
+            remove_our_frames(error)
+        return show(*args, **kwargs)
+
+    return cleaned

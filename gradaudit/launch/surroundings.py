@@ -46,6 +46,9 @@ _THIRD_PARTY = frozenset(
     }
 )
 
+#: Of the standard library, but nothing of ours uses it, and setuptools puts its own in its place.
+_REPLACED = frozenset({"distutils"})
+
 
 def path_is_safe() -> bool:
     """Whether the interpreter was told to put no directory of the program on ``sys.path``."""
@@ -115,7 +118,7 @@ class Surroundings:
 
     def impostors(self) -> list[str]:
         """List the loaded modules with a name we need, from a place that was not on our path."""
-        needed = sys.stdlib_module_names | _THIRD_PARTY
+        needed = (sys.stdlib_module_names | _THIRD_PARTY) - _REPLACED
         strangers = {
             name
             for name, module in list(sys.modules.items())

@@ -8,9 +8,15 @@ of ours is left in the graph.  Between two regions it would compile every frame 
 
 from __future__ import annotations
 
+import itertools
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from types import CodeType, FunctionType, ModuleType
+from typing import Any
+
+from torch.optim import Optimizer
+
+from gradaudit.observe.patches import Patches
 
 _OURS = __name__.partition(".")[0] + "."
 
@@ -35,6 +41,30 @@ def leave_our_code_alone() -> None:
             skip = skip_code if name in _WRAPPERS else with_callees
             for code in _codes(module):
                 skip(code)
+
+
+def hide_step_hooks(patches: Patches, owner: object, compiled: Callable[[], None]) -> None:
+    """Have Dynamo see no hook around steps that is a method of ``owner``.
+
+    It gives up on a step that calls a hook (torch 2.15 with Python 3.13 or newer: one instruction
+    of that loop seems to it to lie outside the ``with`` around it).  ``compiled`` is called when
+    it compiles a step.
+    """
+    from torch._dynamo.comptime import comptime
+
+    def compiling(_: object) -> None:
+        compiled()
+
+    def chain(*hooks: Iterable[Any]) -> Iterable[Any]:
+        # Whoever asks `is_dynamo_compiling()` changes which frames Dynamo skips (torch 2.15).
+        eager: list[bool] = []
+        comptime(compiling, lambda: eager.append(True))
+        if eager:
+            return itertools.chain(*hooks)
+        every = itertools.chain(*hooks)
+        return [hook for hook in every if getattr(hook, "__self__", None) is not owner]
+
+    patches.replace(sys.modules[Optimizer.__module__], "chain", chain)
 
 
 def _skip_with_callees() -> Callable[[CodeType], None]:

@@ -29,6 +29,7 @@ from torch.overrides import (
 
 from gradaudit.model.sites import TRAMPOLINE
 from gradaudit.observe.dataflow import Dataflow
+from gradaudit.observe.headroom import Headroom
 from gradaudit.observe.sites import TORCH
 
 _C_FUNCTIONS = (
@@ -67,6 +68,7 @@ class CallMode(TorchFunctionMode):
         self.stepping = False
         self.seconds = 0.0
         self._fault = fault
+        self._room = Headroom()
         self._thread = threading.get_ident()
         self._replaced: dict[CodeType, FunctionType] = {}
         self._trampolines: dict[tuple[int, int], tuple[_Trampoline, CodeType]] = {}
@@ -85,15 +87,16 @@ class CallMode(TorchFunctionMode):
             self.stepping and frame.f_code.co_filename.startswith(_OPTIMIZERS)
         )
         began = perf_counter()
-        try:
-            if frame.f_code is handle_torch_function.__code__:
-                # a function written in Python hands over from inside itself
-                func, frame = self._itself(func, frame), _caller(frame)
-            call = self._trampoline(frame)
-        except Exception as error:
-            self._broke(error)
-            call = _call
-        held = looking and self._before(func, args)
+        with self._room:
+            try:
+                if frame.f_code is handle_torch_function.__code__:
+                    # a function written in Python hands over from inside itself
+                    func, frame = self._itself(func, frame), _caller(frame)
+                call = self._trampoline(frame)
+            except Exception as error:
+                self._broke(error)
+                call = _call
+            held = looking and self._before(func, args)
         self.seconds += perf_counter() - began
         try:
             result = call(func, args, kwargs)
@@ -104,7 +107,8 @@ class CallMode(TorchFunctionMode):
             raise
         if looking:
             began = perf_counter()
-            self._after(func, args, kwargs, result, frame, held=held)
+            with self._room:
+                self._after(func, args, kwargs, result, frame, held=held)
             self.seconds += perf_counter() - began
         return result
 

@@ -22,6 +22,7 @@ from torch.utils.hooks import RemovableHandle
 from gradaudit.model import events as ev
 from gradaudit.model.events import Members
 from gradaudit.model.sites import Site
+from gradaudit.observe.dynamo import hide_step_hooks
 from gradaudit.observe.patches import Patches, without_this_frame
 from gradaudit.observe.sites import SiteBook
 from gradaudit.observe.watch import Watch, parameters_of
@@ -190,6 +191,13 @@ class Steps:
             self._behind = None
         if needed:
             self._behind = register_optimizer_step_post_hook(self._leaves)
+
+    def hide_from_dynamo(self, patches: Patches) -> None:
+        """Have torch.compile find no hook in the steps that it compiles."""
+        hide_step_hooks(patches, self, self._compiles)
+
+    def _compiles(self) -> None:
+        self.compiled = True
 
     def remove(self) -> None:
         """Take both hooks away."""

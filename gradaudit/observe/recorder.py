@@ -118,7 +118,7 @@ class Recorder:
             self._stepping,
             ScalingDoor(instruments, arrivals),
             RegistrationDoor(instruments, arrivals),
-            CompilingDoor(instruments, arrivals),
+            CompilingDoor(instruments, arrivals, self._stepping),
         ):
             self._hooks += door.observe(self._patches)
         stay_out_of_children(self)

@@ -8,6 +8,7 @@ from time import perf_counter
 from types import FrameType
 from typing import Any
 
+from gradaudit.observe.headroom import Headroom
 from gradaudit.observe.sites import SiteBook
 from gradaudit.observe.source import LoopRange
 
@@ -36,6 +37,7 @@ class LoopTracer:
         self.seconds = 0.0
         self.on = False
         self._paused = False
+        self._room = Headroom()
 
     def start(self, frame: FrameType | None) -> bool:
         """Trace from here on, the frames on the stack included; False if another tracer is on."""
@@ -72,23 +74,25 @@ class LoopTracer:
         self._paused = False
 
     def _global(self, frame: FrameType, event: str, arg: Any) -> Any:  # noqa: ARG002
-        try:
-            return self._local if self._sites.user.owns(frame.f_code) else None
-        except Exception as error:
-            self._broke(error)
-            return None
+        with self._room:
+            try:
+                return self._local if self._sites.user.owns(frame.f_code) else None
+            except Exception as error:
+                self._broke(error)
+                return None
 
     def _local(self, frame: FrameType, event: str, arg: Any) -> Any:  # noqa: ARG002
         began = perf_counter()
-        try:
-            if event == "line":
-                self._line(frame)
-                if self.on:
-                    self._moment()
-            elif event == "return":
-                self._leaving(frame)
-        except Exception as error:
-            self._broke(error)
+        with self._room:
+            try:
+                if event == "line":
+                    self._line(frame)
+                    if self.on:
+                        self._moment()
+                elif event == "return":
+                    self._leaving(frame)
+            except Exception as error:
+                self._broke(error)
         self.seconds += perf_counter() - began
         return self._local if self.on else None
 

@@ -8,7 +8,7 @@ import textwrap
 import pytest
 from launch.twins import write
 
-from .scripts import ENDINGS, GAPS, HEALTHY, MODEL
+from .scripts import ENDINGS, GAPS, HEALTHY, MODEL, RECURSION
 
 OPTIONS = ("--quiet", "--fail-on", "never", "--json", "report.json")
 
@@ -36,6 +36,18 @@ def test_survived(report, name):
     assert told["run"]["outcome"] == "completed"
     assert told["findings"] == []
     assert told["coverage"]["gaps"] == []
+
+
+def test_the_dataflow_is_followed_behind_a_deep_recursion(report):
+    cut = """
+model, optimizer = make()
+for _ in range(4):
+    optimizer.zero_grad()
+    model[1:](model[0](torch.ones(5, 3)).detach()).mean().backward()
+    optimizer.step()
+"""
+    told, _ = report(RECURSION + cut)
+    assert [finding["rule"] for finding in told["findings"]] == ["GA102"]
 
 
 @pytest.mark.parametrize("name", GAPS)

@@ -16,7 +16,9 @@ from gradaudit.launch.live import Pace
 from .test_endings import BROKEN
 from .twins import environment, write
 
-LINE = re.compile(r"^gradaudit: error\[GA201\] missing-zero-grad: .* --> train.py:8:9$", re.M)
+#: Columns are known from Python 3.11 on.
+PLACE = "train.py:8:9" if sys.version_info >= (3, 11) else "train.py:8"
+LINE = re.compile(rf"^gradaudit: error\[GA201\] missing-zero-grad: .* --> {PLACE}$", re.M)
 
 #: Says where it is on the stream that we speak on as well.
 SPEAKING = BROKEN + (

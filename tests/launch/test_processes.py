@@ -119,7 +119,10 @@ ERRANDS = """
             return len(torch.overrides._get_current_function_mode_stack())
 
     def load():
-        for modes in torch.utils.data.DataLoader(Numbers(), num_workers=1):
+        loader = torch.utils.data.DataLoader(
+            Numbers(), num_workers=1, multiprocessing_context="fork"  # no more the default in 3.14
+        )
+        for modes in loader:
             print(modes.item())
 
     def traced(_):
@@ -151,6 +154,21 @@ def test_a_spawned_child_behaves_and_fails_as_it_does_under_plain_python(warm, t
     assert warm.audited(tmp_path, "run", "--quiet", "--json", "report.json", "train.py") == plain
     report = json.loads((tmp_path / "report.json").read_bytes())
     assert processes(report) == [(0, "failed", 3)]
+
+
+def test_a_child_of_a_fork_server_is_audited(warm, tmp_path):
+    body = """
+    if __name__ == "__main__":
+        child = mp.get_context("forkserver").Process(target=train)
+        child.start()
+        child.join()
+        print(child.exitcode)
+    """
+    write(tmp_path / "train.py", TRAIN + body)
+    plain = warm.plain(tmp_path, "train.py")
+    assert warm.audited(tmp_path, "run", "--quiet", "--json", "report.json", "train.py") == plain
+    report = json.loads((tmp_path / "report.json").read_bytes())
+    assert processes(report) == [(0, "completed", 3)]
 
 
 # -- ranks that a launcher has started -------------------------------------------------------------

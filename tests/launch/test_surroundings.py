@@ -53,3 +53,11 @@ def test_what_cannot_be_restored_is_left_as_the_script_has_it(monkeypatch):
     with pytest.raises(AttributeError), surroundings.restored():
         pytest.fail("it could not be restored")
     assert (sys.path, sys.modules, builtins.print) == (path, modules, None)
+
+
+def test_what_setuptools_puts_in_the_place_of_distutils_is_no_impostor(monkeypatch):
+    surroundings = Surroundings.of_child(tuple(sys.path), "/")
+    replaced = ModuleType("distutils")
+    replaced.__file__ = "/elsewhere/setuptools/_distutils/__init__.py"
+    monkeypatch.setitem(sys.modules, "distutils", replaced)
+    assert "distutils" not in surroundings.impostors()

@@ -52,6 +52,10 @@ class SteppingDoor:
         self._steps = watch_optimizers(patches, self)
         return [self._steps]
 
+    def hide_from_dynamo(self, patches: Patches) -> None:
+        """See :meth:`gradaudit.observe.optimizers.Steps.hide_from_dynamo`."""
+        self._steps.hide_from_dynamo(patches)
+
     @property
     def compiled(self) -> bool:
         """Whether steps ran in a region that torch.compile had compiled: nobody heard of them."""

@@ -84,12 +84,17 @@ class _Session:
         self._signals.arm()
         report_before_exit(lambda status: self._close(exited(status & 0xFF)))
         os.register_at_fork(after_in_child=self._become_child)
+        profiler = sys.getprofile()
         error = self._execute()
         # A trace function of the script's own is not for lines of ours.  No call of ours may come
-        # between these: it would be traced.
+        # between these: it would be traced.  Whoever profiles all of us goes on doing so, and what
+        # is no function listens from C (cProfile before Python 3.12): nobody could set it again.
         trace, profile = sys.gettrace(), sys.getprofile()
         sys.settrace(None)
-        sys.setprofile(None)
+        if profile is profiler or not callable(profile):
+            profile = None
+        else:
+            sys.setprofile(None)
         self._target.settle()
         ending = conclude(error, self._surroundings.cwd)
         del error

@@ -22,6 +22,7 @@ from gradaudit.launch.exits import report_before_exit
 from gradaudit.launch.gathering import gathering
 from gradaudit.launch.installed import require_torch
 from gradaudit.launch.interpreter import end_program
+from gradaudit.launch.launchers import parent_name
 from gradaudit.launch.live import Live
 from gradaudit.launch.local_world import LocalWorld
 from gradaudit.launch.output import interject, private_stderr, report_files
@@ -57,7 +58,7 @@ class _Session:
         files = report_files(request.documents, sources=sources)
         self._target.become()
         require_torch()
-        world = LocalWorld.of(os.environ)
+        world = LocalWorld.of(os.environ, parent_name())
         assignment = _assignment(request, self._target, surroundings, world)
         self._stderr = private_stderr()
         quiet = request.quiet or (world is not None and not world.leads)  # one rank tells for all

@@ -30,6 +30,7 @@ Several processes of one run:
 ``boarding``      how such a one comes to be audited, a spawned one too
 ``child``         its audit, from its beginning to its part of the report
 ``local_world``   those that a launcher has started, and which of them is the last
+``launchers``     what torchrun, mpirun or srun have told one of these
 ``parts``         what each of them has seen, in files
 ``gathering``     who makes one report of these
 """

@@ -59,11 +59,13 @@ def exit_code(leaving: SystemExit) -> int:
 def end_program(trace: TraceFunction | None, profile: ProfileFunction | None) -> None:
     """Join the threads that are no daemons, then run what was registered with ``atexit``.
 
-    Both happen under the trace and profile functions that the script has left in place.
+    Both happen under the trace and profile functions that the script has left in place; no profile
+    function leaves who profiles now as it is.
     """
     threading = sys.modules.get("threading")
     sys.settrace(trace)
-    sys.setprofile(profile)
+    if profile is not None:
+        sys.setprofile(profile)
     try:
         if threading is not None:
             threading._shutdown()

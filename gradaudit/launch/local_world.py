@@ -1,4 +1,4 @@
-"""The ranks that a launcher such as ``torchrun`` has started on this machine: one report of all.
+"""The ranks that a launcher has started on this machine: one report of all.
 
 Each of them is a ``gradaudit run`` of its own; what they have in common is the launcher, their
 parent.  Each leaves its part when it ends, and the last to end makes the report.  Nobody waits for
@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from gradaudit.launch.launchers import place_among_ranks
 from gradaudit.launch.output import FIRST_FD
 from gradaudit.launch.parts import Parts, temporary
 
@@ -35,11 +36,13 @@ class LocalWorld:
     _began: float = field(default_factory=time.monotonic)
 
     @classmethod
-    def of(cls, environment: Mapping[str, str]) -> LocalWorld | None:
-        """Ask what the launcher has told this process; None if there are no neighbours."""
-        names = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE")
-        told = [environment.get(name, "") for name in names]
-        if not all(text.isdecimal() for text in told) or int(told[3]) < 2:
+    def of(cls, environment: Mapping[str, str], parent: str) -> LocalWorld | None:
+        """Ask what the launcher has told this process; None if there are no neighbours.
+
+        ``parent`` is the name of the program that has started it.
+        """
+        place = place_among_ranks(environment, parent)
+        if place is None or place.local_size < 2:
             return None
         launch = [
             str(os.getuid()),
@@ -47,9 +50,8 @@ class LocalWorld:
             environment.get("MASTER_PORT", "0"),
             environment.get("TORCHELASTIC_RESTART_COUNT", "0"),
         ]
-        rank, world_size, local_rank, local_size = map(int, told)
         parts = Parts(temporary() / "-".join(("gradaudit", *launch)))
-        return cls(rank, world_size, local_rank, local_size, parts)
+        return cls(place.rank, place.world_size, place.local_rank, place.local_size, parts)
 
     @property
     def part(self) -> str:

@@ -22,6 +22,7 @@ from gradaudit.launch.exits import report_before_exit
 from gradaudit.launch.gathering import gathering
 from gradaudit.launch.installed import require_torch
 from gradaudit.launch.interpreter import end_program
+from gradaudit.launch.launchers import parent_name
 from gradaudit.launch.live import Live
 from gradaudit.launch.local_world import LocalWorld
 from gradaudit.launch.output import interject, private_stderr, report_files
@@ -57,7 +58,7 @@ class _Session:
         files = report_files(request.documents, sources=sources)
         self._target.become()
         require_torch()
-        world = LocalWorld.of(os.environ)
+        world = LocalWorld.of(os.environ, parent_name())
         assignment = _assignment(request, self._target, surroundings, world)
         self._stderr = private_stderr()
         quiet = request.quiet or (world is not None and not world.leads)  # one rank tells for all
@@ -84,12 +85,17 @@ class _Session:
         self._signals.arm()
         report_before_exit(lambda status: self._close(exited(status & 0xFF)))
         os.register_at_fork(after_in_child=self._become_child)
+        profiler = sys.getprofile()
         error = self._execute()
         # A trace function of the script's own is not for lines of ours.  No call of ours may come
-        # between these: it would be traced.
+        # between these: it would be traced.  Whoever profiles all of us goes on doing so, and what
+        # is no function listens from C (cProfile before Python 3.12): nobody could set it again.
         trace, profile = sys.gettrace(), sys.getprofile()
         sys.settrace(None)
-        sys.setprofile(None)
+        if profile is profiler or not callable(profile):
+            profile = None
+        else:
+            sys.setprofile(None)
         self._target.settle()
         ending = conclude(error, self._surroundings.cwd)
         del error

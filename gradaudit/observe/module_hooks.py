@@ -29,7 +29,8 @@ def watch_module_hooks(patches: Patches, listener: HookListener) -> None:
     @functools.wraps(on_inputs)
     def set_user_hook(self: Any, grad_fn: Any) -> None:
         on_inputs(self, grad_fn)
-        listener.hooked(grad_fn, list(self.user_hooks))
+        if self.user_hooks:
+            listener.hooked(grad_fn, list(self.user_hooks))
 
     @functools.wraps(on_outputs)
     def setup_output_hook(self: Any, args: Any) -> Any:

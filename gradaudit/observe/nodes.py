@@ -29,6 +29,10 @@ from gradaudit.observe.sites import RawSite, SiteBook
 #: How many scalars that might be losses are remembered while none was backpropagated.
 _LOSSES = 32
 
+#: What hold nothing but themselves, and the attribute under which a DTensor holds its part.
+_PLAIN = frozenset({torch.Tensor, torch.nn.Parameter})
+_CONTENT = "_local_tensor"
+
 
 class Nodes:
     """The values that are alive, each with its node.
@@ -60,9 +64,21 @@ class Nodes:
         known = self._nodes.get(key)
         if known is not None:
             self._nodes[key] = (known[0], node)
-            return
-        nodes = self._nodes
-        self._nodes[key] = (weakref.ref(tensor, lambda _: nodes.pop(key, None)), node)
+        else:
+            nodes = self._nodes
+            self._nodes[key] = (weakref.ref(tensor, lambda _: nodes.pop(key, None)), node)
+        if node.relevant and type(tensor) not in _PLAIN:
+            self._attach_content(tensor, node)
+
+    def _attach_content(self, tensor: torch.Tensor, node: Node) -> None:
+        """Know what a DTensor holds, in case it is taken out: no mode sees that (torch 2.13)."""
+        content = getattr(tensor, _CONTENT, None)
+        if isinstance(content, torch.Tensor) and self.node(content) is None:
+            inner = Node(_CONTENT, None, (node,), connected=connected(content))
+            inner.cut, inner.relevant = "detach", True
+            inner.shares = node.shares if node.leaf is None else node.leaf
+            inner.gradient_of = node.gradient_of
+            self.attach(content, inner)
 
     def forget(self) -> None:
         """Drop the whole dataflow: the probe is over."""
@@ -139,6 +155,9 @@ class Nodes:
             node.gradient_of = first.gradient_of
         for parent in parents:
             parent.consumed = True
+            if parent.site is None and parent.operation == _CONTENT:
+                parent.site = node.site  # where it is used first: where it was read is not known
+                self._explain_cut(parent, Operation(_CONTENT, "plain"), frame)
             if (
                 node.connected
                 and parent.leaf is not None

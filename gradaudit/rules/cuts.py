@@ -60,6 +60,10 @@ _PARTICULAR: tuple[tuple[re.Pattern[str], str], ...] = tuple(
             "Integers have no gradient: keep the floating-point value on the way to the loss.",
         ),
         (
+            r"^_local_tensor$",
+            "Take the part of a DTensor that is here by to_local(), whose result is in the graph.",
+        ),
+        (
             r"\bstate_dict\(",
             "state_dict() hands out detached tensors: use dict(module.named_parameters()), or "
             "state_dict(keep_vars=True).",

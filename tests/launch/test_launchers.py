@@ -36,6 +36,26 @@ HEALTHY = """
     dist.barrier()
 """
 
+#: Starts two ranks as ``mpiexec`` of MPICH does: it is known by its name, and by what it tells.
+HYDRA = """
+    #!/bin/sh
+    for rank in 0 1; do
+        PMI_RANK=$rank PMI_SIZE=2 MPI_LOCALRANKID=$rank MPI_LOCALNRANKS=2 "$@" &
+    done
+    wait
+"""
+
+ALONE = """
+    import torch
+
+    w = torch.ones(2, requires_grad=True)
+    optimizer = torch.optim.SGD([w], lr=0.1)
+    for _ in range(4):
+        optimizer.zero_grad()
+        (w * w).sum().backward()
+        optimizer.step()
+"""
+
 BROKEN = """
     import torch
     from accelerate import Accelerator
@@ -52,11 +72,16 @@ BROKEN = """
 
 
 def launch(directory: Path, launcher: tuple[str, ...], source: str) -> tuple[Result, Any]:
-    """Have a script launched, audited; its report."""
+    """Have a script launched, audited, by a module; its report."""
+    return start(directory, (sys.executable, "-m", *launcher), source)
+
+
+def start(directory: Path, launcher: tuple[str, ...], source: str) -> tuple[Result, Any]:
+    """Have a script launched, audited, by a program; its report."""
     write(directory / "train.py", source)
     audited = ("-m", "gradaudit", "run", "--json", "report.json", "train.py")
     done = subprocess.run(
-        [sys.executable, "-m", *launcher, *audited],
+        [*launcher, *audited],
         cwd=directory,
         env=environment(OMP_NUM_THREADS="1", HF_HOME=str(directory), TMPDIR=str(directory)),
         stdin=subprocess.DEVNULL,
@@ -90,3 +115,13 @@ def test_accelerate(tmp_path):
     assert ranks(report) == [(0, "completed", 4), (1, "completed", 4)]
     assert [finding["rule"] for finding in report["findings"]] == ["GA201"]
     assert result.err.count("gradaudit, 2 ranks: 1 error: 4 iterations") == 1
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="nobody tells a parent's name")
+def test_mpiexec(tmp_path):
+    launcher = write(tmp_path / "hydra_pmi_proxy", HYDRA.lstrip())
+    launcher.chmod(0o700)
+    result, report = start(tmp_path, (str(launcher), sys.executable), ALONE)
+    assert ranks(report) == [(0, "completed", 4), (1, "completed", 4)]
+    assert report["findings"] == []
+    assert result.err.count("gradaudit, 2 ranks: healthy: 4 iterations") == 1

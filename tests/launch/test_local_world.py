@@ -17,7 +17,7 @@ TOLD = {"RANK": "4", "WORLD_SIZE": "8", "LOCAL_RANK": "0", "LOCAL_WORLD_SIZE": "
 
 
 def world(directory: Path, **told: str) -> LocalWorld:
-    found = LocalWorld.of({**TOLD, **told})
+    found = LocalWorld.of({**TOLD, **told}, "python")
     assert found is not None
     return replace(found, parts=replace(found.parts, directory=directory / "parts"))
 
@@ -49,8 +49,8 @@ def stay(rank: LocalWorld) -> None:
     "told", [{"RANK": ""}, {"LOCAL_WORLD_SIZE": "1"}, {"LOCAL_RANK": "-1"}, {"WORLD_SIZE": "two"}]
 )
 def test_whoever_has_no_neighbours_is_in_no_world(told):
-    assert LocalWorld.of({**TOLD, **told}) is None
-    assert LocalWorld.of({}) is None
+    assert LocalWorld.of({**TOLD, **told}, "python") is None
+    assert LocalWorld.of({}, "python") is None
 
 
 def test_a_neighbour_that_has_not_begun_is_waited_for_by_nobody_but_is_not_passed_over(tmp_path):

@@ -221,7 +221,7 @@ def test_an_error_of_the_audit_stays_out_of_the_users_backward(monkeypatch):
     def broken(*_: object) -> None:
         raise ValueError("broken")
 
-    monkeypatch.setattr("gradaudit.observe.causes.roughly", broken)
+    monkeypatch.setattr("gradaudit.observe.measured.roughly", broken)
     w = leaf(1.0, 4.0)
     with pytest.raises(ValueError, match="broken"):
         told(w.square().sum(), w)

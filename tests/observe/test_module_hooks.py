@@ -54,9 +54,10 @@ def test_so_is_the_node_behind_a_module_with_pre_hooks(told):
 
     layer = nn.Linear(2, 1)
     layer.register_full_backward_pre_hook(halve)
-    output = layer(torch.ones(1, 2))
+    x = torch.ones(1, 2, requires_grad=True)
+    output = layer(x)
     with torch.no_grad():
-        layer(torch.ones(1, 2))
+        layer(x)
     assert told == [(True, [halve])]
     output.sum().backward()
     assert torch.equal(layer.bias.grad, torch.tensor([0.5]))

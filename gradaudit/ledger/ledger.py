@@ -440,7 +440,10 @@ class Ledger:
 
     def _none_read(self, event: ev.NoneRead) -> None:
         if event.leaf is not None:
-            self.evidence[event.leaf].read_none(event)
+            known = self.evidence[event.leaf]
+            known.read_none(event)
+            if event.reason == "requires-grad-missing" and self._last_backward is not None:
+                known.missed_by.add(self._last_backward)  # it may have been called for this read
         elif len(self.non_leaf_reads) < 8 * KEPT and all(
             event.site is not known.site for known in self.non_leaf_reads
         ):

@@ -153,6 +153,8 @@ class Nodes:
                 if node.leaf is None and operation.kind == "detach":
                     leaf.copy_of = leaf.copy_of or copied_from(node)
                 node.leaf, node.cut = leaf.number, "detach"
+                if operation.kind == "view":  # made under no_grad, it is a leaf (torch 2.13)
+                    self._explain_cut(node, operation, frame)
                 node.given = Given(1, self.backwards)
                 return
             if output.numel() == 1:

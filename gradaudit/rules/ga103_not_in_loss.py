@@ -51,7 +51,7 @@ def check(case: Case) -> Iterator[Verdict]:
         left = case.evidence(min(leaves)).loss_left
         yield Verdict(
             f"{several(count, 'parameter')} {does(count, 'was', 'were')} used here, but nothing "
-            "made from the result reaches a loss that is backpropagated",
+            f"made from {does(count, 'it', 'them')} reaches a loss that is backpropagated",
             "Add the result to the loss that is backpropagated, or do not compute it.",
             site,
             leaves,

@@ -87,6 +87,7 @@ class Ledger:
             ev.Entered: self._entered,
             ev.Severed: self._severed,
             ev.LossLeft: self._loss_left,
+            ev.DeadEnd: self._dead_end,
             ev.Sampled: self._sampled,
             ev.NonfiniteMade: self._nonfinite_made,
             ev.ZeroMade: self._zero_made,
@@ -462,6 +463,11 @@ class Ledger:
     def _loss_left(self, event: ev.LossLeft) -> None:
         for leaf in event.members:
             self.evidence[leaf].loss_left = event
+
+    def _dead_end(self, event: ev.DeadEnd) -> None:
+        for leaf in event.members:
+            known = self.evidence[leaf]
+            known.dead_end = known.dead_end or event.site
 
     # -- values ----------------------------------------------------------------------------------
 

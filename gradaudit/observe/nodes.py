@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import weakref
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from types import FrameType
 
 import torch
@@ -29,6 +29,9 @@ from gradaudit.observe.sites import RawSite, SiteBook
 #: How many scalars that might be losses are remembered while none was backpropagated.
 _LOSSES = 32
 
+#: How many values of which nothing was made are remembered between two steps.
+_ENDS = 16
+
 
 class Nodes:
     """The values that are alive, each with its node.
@@ -41,6 +44,7 @@ class Nodes:
         self._leaves = leaves
         self._nodes: dict[int, tuple[weakref.ref[torch.Tensor], Node]] = {}
         self._losses: deque[Node] = deque(maxlen=_LOSSES)
+        self._ends: deque[Node] = deque(maxlen=_ENDS)
         self.exports = Exports()
         self.entered = Entries()
         self.lines = Lines()
@@ -61,14 +65,21 @@ class Nodes:
         if known is not None:
             self._nodes[key] = (known[0], node)
             return
-        nodes = self._nodes
-        self._nodes[key] = (weakref.ref(tensor, lambda _: nodes.pop(key, None)), node)
+        nodes, ends = self._nodes, self._ends
+
+        def gone(_: object) -> None:
+            last = nodes.pop(key, None)
+            if last is not None and last[1].connected and not last[1].consumed:
+                ends.append(last[1])
+
+        self._nodes[key] = (weakref.ref(tensor, gone), node)
 
     def forget(self) -> None:
         """Drop the whole dataflow: the probe is over."""
         self._nodes.clear()
         self.exports.clear()
         self._losses.clear()
+        self._ends.clear()
         self.lines.forget()
 
     def source(self, tensor: torch.Tensor) -> Node:
@@ -192,6 +203,21 @@ class Nodes:
             if not node.consumed and node.site is not None:
                 yield self._sites.of(node.site), leaves_of((node,)), node.shown
         self._losses.clear()
+
+    def dead_ends(self, unfed: Callable[[], set[int]]) -> Iterator[tuple[Site, set[int]]]:
+        """Where values were made of which nothing was, before they were dropped; each told once.
+
+        With those of the ``unfed`` leaves that each was made from.
+        """
+        ends = list(self._ends)
+        self._ends.clear()
+        wanted = unfed() if ends else set()
+        for node in ends:
+            if wanted and node.site is not None and node.leaf is None:
+                leaves = wanted & leaves_of((node,))
+                wanted -= leaves
+                if leaves:
+                    yield self._sites.of(node.site), leaves
 
     # -- places -----------------------------------------------------------------------------------
 

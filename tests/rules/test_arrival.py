@@ -164,6 +164,18 @@ def test_what_is_used_and_dropped_points_at_its_use():
     ]
 
 
+def test_what_is_dropped_before_there_is_a_loss_tells_where_it_ends():
+    story = fine_tuning()
+    story.entered("body", line="x = body(x)")
+    story.ledger.feed(ev.DeadEnd(at("total = x + change"), story.of("body")))
+    story.train("head")
+    assert [link.location.source for link in story.finding().related] == [
+        "x = body(x)",
+        "total = x + change",
+        "loss.backward()",
+    ]
+
+
 def test_a_head_that_is_only_read_and_belongs_to_no_optimizer_is_fine():
     story = Story("body", "probe")
     story.optimizer("optimizer", "body")

@@ -16,11 +16,11 @@ class Evidence:
     """Facts about one leaf.
 
     ``frozen_at`` is where requires_grad was last switched off, ``refrozen`` how often that was done
-    while it was off already; ``copy_of`` the leaf whose values
-    it was made from; ``replaced`` what took its place in its module.  ``last_cut`` is the cut seen
-    last, and in which iteration; ``times`` is how often each was seen, ``missed_by`` the
-    backwards that did not get through.  ``fed_before`` ones had gradients before anybody
-    looked, or where nobody looks.
+    while it was off already; ``copy_of`` the leaf whose values it was made from; ``replaced`` what
+    took its place in its module.  ``last_cut`` is the cut seen last, and in which iteration;
+    ``times`` is how often each was seen, ``missed_by`` the backwards that did not get through;
+    ``dead_end`` is where a value was made from it that was dropped.  ``fed_before`` ones had
+    gradients before anybody looked, or where nobody looks.
     """
 
     kind: LeafKind
@@ -36,6 +36,7 @@ class Evidence:
     entered_under: tuple[Site, ...] = ()
     made_under: tuple[Site, ...] = ()
     loss_left: LossLeft | None = None
+    dead_end: Site | None = None
     severed: list[Severed] = field(default_factory=list)
     times: dict[Site, int] = field(default_factory=dict)
     missed_by: set[Site] = field(default_factory=set)

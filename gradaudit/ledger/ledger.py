@@ -78,10 +78,11 @@ class Ledger:
             ev.Rescaled: self._rescaled,
             ev.Unscaled: self._unscaled,
             ev.GradRead: self._grad_read,
-            ev.NoneRead: self.evidence.none_read,
+            ev.NoneRead: self._none_read,
             ev.Entered: self.evidence.entered,
             ev.Severed: self._severed,
             ev.LossLeft: self.evidence.loss_left,
+            ev.DeadEnd: self.evidence.dead_end,
             ev.Sampled: self.samples.sampled,
             ev.NonfiniteMade: self._nonfinite_made,
             ev.ZeroMade: self.samples.zero_made,
@@ -400,6 +401,9 @@ class Ledger:
                 self._used.add(entry)
                 self.backwards[entry.site].inputs_read += 1
             cohort.life.read(event.site, self.cycle.index)
+
+    def _none_read(self, event: ev.NoneRead) -> None:
+        self.evidence.none_read(event, self._last_backward)
 
     def _severed(self, event: ev.Severed) -> None:
         self.evidence.severed(event, self.cycle.index)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from gradaudit.ledger.evidence import KEPT, Evidence
 from gradaudit.model import events as ev
+from gradaudit.model.sites import Site
 
 
 class Testimony(dict[int, Evidence]):
@@ -59,10 +60,13 @@ class Testimony(dict[int, Evidence]):
         for leaf in event.members:
             self[leaf].misspelt = event
 
-    def none_read(self, event: ev.NoneRead) -> None:
-        """The user's code found None."""
+    def none_read(self, event: ev.NoneRead, backward: Site | None) -> None:
+        """The user's code found None; ``backward`` was the last, called for this read perhaps."""
         if event.leaf is not None:
-            self[event.leaf].read_none(event)
+            known = self[event.leaf]
+            known.read_none(event)
+            if event.reason == "requires-grad-missing" and backward is not None:
+                known.missed_by.add(backward)
         elif len(self.non_leaf_reads) < 8 * KEPT and all(
             event.site is not known.site for known in self.non_leaf_reads
         ):
@@ -84,3 +88,9 @@ class Testimony(dict[int, Evidence]):
         """A scalar made of them could have been backpropagated, and was not."""
         for leaf in event.members:
             self[leaf].loss_left = event
+
+    def dead_end(self, event: ev.DeadEnd) -> None:
+        """A value that was made of them was dropped; the first is kept."""
+        for leaf in event.members:
+            known = self[leaf]
+            known.dead_end = known.dead_end or event.site

@@ -314,6 +314,14 @@ class LossLeft:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class DeadEnd:
+    """A value was made from leaves, nothing was made of it, and it was dropped."""
+
+    site: Site
+    members: Members
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Sampled:
     """How large the gradients were that a step of ``iteration`` was given.
 
@@ -381,6 +389,7 @@ Event: TypeAlias = (
     | Entered
     | Severed
     | LossLeft
+    | DeadEnd
     | Sampled
     | NonfiniteMade
     | ZeroMade

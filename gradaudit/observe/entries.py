@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from gradaudit.observe.sites import RawSite
 
@@ -16,6 +16,9 @@ class Entries:
 
     def __contains__(self, leaf: int) -> bool:
         return leaf in self._known
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(self._known)
 
     def note(self, leaf: int, stack: tuple[RawSite, ...]) -> None:
         """A leaf took part in an operation, for the first time."""

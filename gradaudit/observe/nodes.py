@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import weakref
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from types import FrameType
 
 import torch
@@ -33,6 +33,9 @@ _LOSSES = 32
 _PLAIN = frozenset({torch.Tensor, torch.nn.Parameter})
 _CONTENT = "_local_tensor"
 
+#: How many values of which nothing was made are remembered between two steps.
+_ENDS = 16
+
 
 class Nodes:
     """The values that are alive, each with its node.
@@ -45,6 +48,7 @@ class Nodes:
         self._leaves = leaves
         self._nodes: dict[int, tuple[weakref.ref[torch.Tensor], Node]] = {}
         self._losses: deque[Node] = deque(maxlen=_LOSSES)
+        self._ends: deque[Node] = deque(maxlen=_ENDS)
         self.exports = Exports()
         self.entered = Entries()
         self.lines = Lines()
@@ -65,10 +69,19 @@ class Nodes:
         if known is not None:
             self._nodes[key] = (known[0], node)
         else:
-            nodes = self._nodes
-            self._nodes[key] = (weakref.ref(tensor, lambda _: nodes.pop(key, None)), node)
+            self._nodes[key] = (weakref.ref(tensor, self._when_gone(key)), node)
         if node.relevant and type(tensor) not in _PLAIN:
             self._attach_content(tensor, node)
+
+    def _when_gone(self, key: int) -> Callable[[object], None]:
+        nodes, ends = self._nodes, self._ends
+
+        def gone(_: object) -> None:
+            last = nodes.pop(key, None)
+            if last is not None and last[1].connected and not last[1].consumed:
+                ends.append(last[1])
+
+        return gone
 
     def _attach_content(self, tensor: torch.Tensor, node: Node) -> None:
         """Know what a DTensor holds, in case it is taken out: no mode sees that (torch 2.13)."""
@@ -85,6 +98,7 @@ class Nodes:
         self._nodes.clear()
         self.exports.clear()
         self._losses.clear()
+        self._ends.clear()
         self.lines.forget()
 
     def source(self, tensor: torch.Tensor) -> Node:
@@ -172,6 +186,8 @@ class Nodes:
                 if node.leaf is None and operation.kind == "detach":
                     leaf.copy_of = leaf.copy_of or copied_from(node)
                 node.leaf, node.cut = leaf.number, "detach"
+                if operation.kind == "view":  # made under no_grad, it is a leaf (torch 2.13)
+                    self._explain_cut(node, operation, frame)
                 node.given = Given(1, self.backwards)
                 return
             if output.numel() == 1:
@@ -209,6 +225,21 @@ class Nodes:
             if not node.consumed and node.site is not None:
                 yield self._sites.of(node.site), leaves_of((node,)), node.shown
         self._losses.clear()
+
+    def dead_ends(self, unfed: Callable[[], set[int]]) -> Iterator[tuple[Site, set[int]]]:
+        """Where values were made of which nothing was, before they were dropped; each told once.
+
+        With those of the ``unfed`` leaves that each was made from.
+        """
+        ends = list(self._ends)
+        self._ends.clear()
+        wanted = unfed() if ends else set()
+        for node in ends:
+            if wanted and node.site is not None and node.leaf is None:
+                leaves = wanted & leaves_of((node,))
+                wanted -= leaves
+                if leaves:
+                    yield self._sites.of(node.site), leaves
 
     # -- places -----------------------------------------------------------------------------------
 

@@ -267,9 +267,20 @@ class Probe:
             self._watch.tell(ev.Entered(site, self._told(leaves), tuple(under)))
 
     def tell_losses_left(self) -> None:
-        """Which scalars could have been backpropagated and were not."""
+        """Which scalars could have been backpropagated and were not, and what else led nowhere."""
         for site, leaves, shown in self.dataflow.nodes.losses_left():
             self._watch.tell(ev.LossLeft(site, self._told(leaves), shown))
+        for site, dropped in self.dataflow.nodes.dead_ends(self._unfed):
+            self._watch.tell(ev.DeadEnd(site, self._told(dropped)))
+
+    def _unfed(self) -> set[int]:
+        """Leaves that took part in something, and that no backward has reached."""
+        leaves, ledger = self._watch.leaves, self._watch.ledger
+        return {
+            number
+            for number in self.dataflow.nodes.entered
+            if number in leaves and not (leaves[number].told and ledger.life(number).deposited)
+        }
 
     def backward_begins(self, roots: Iterable[torch.Tensor]) -> Ancestry:
         """What the roots of a backward were made from."""

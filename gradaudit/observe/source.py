@@ -27,6 +27,7 @@ _ASKING = frozenset(
         "is_not_none",
     }
 )
+_BACKWARDS = frozenset({"backward", "manual_backward"})
 _GRAD_MODES = frozenset({"no_grad", "inference_mode", "set_grad_enabled"})
 
 
@@ -228,11 +229,14 @@ class SourceFile:
         return False
 
     def loop_targets_at(self, line: int) -> frozenset[str]:
-        """Names bound by the loops and comprehensions around a line."""
+        """Names bound by the loops and comprehensions around a line that go through many.
+
+        A loop in which a backward is called goes through batches: they are what it is about.
+        """
         names: set[str] = set()
         for node in self._nodes_on(line):
             if isinstance(node, (ast.For, ast.AsyncFor)):
-                names.update(_names(node.target))
+                names.update(() if _trains(node) else _names(node.target))
             elif isinstance(node, (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)):
                 for part in node.generators:
                     names.update(_names(part.target))
@@ -336,6 +340,14 @@ def _names(target: ast.expr) -> Iterator[str]:
     for node in ast.walk(target):
         if isinstance(node, ast.Name):
             yield node.id
+
+
+def _trains(loop: ast.For | ast.AsyncFor) -> bool:
+    return any(
+        isinstance(node, ast.Call) and _last_name(node.func) in _BACKWARDS
+        for statement in loop.body
+        for node in ast.walk(statement)
+    )
 
 
 def _sets_grad_mode(expression: ast.expr) -> bool:

@@ -439,6 +439,8 @@ class Watch:
         reason = reason_for_none(
             tensor, backward_ran=self.ledger.backward_calls > 0, was_filled=filled
         )
+        if bulk and number is None and origin is not None:
+            subject = self.sites.assigned_name(origin) or subject
         behind = NOBODY if number is not None else self.leaves.members(self.made_of(tensor))
         self.tell(ev.NoneRead(site, number, subject, reason, origin, operation, bulk, behind))
 

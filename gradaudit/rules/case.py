@@ -206,9 +206,11 @@ class Case:
     def heirs(self, leaf: int) -> tuple[int, ...]:
         """What is trained in the place of a leaf, without being in any optimizer.
 
-        What its module was given instead, lasting copies of it, or what goes by its name.
+        What its module was given instead, lasting copies of it, or what goes by its name; and the
+        optimizer of the leaf goes on stepping it.
         """
-        if self.life(leaf).assigned:
+        life = self.life(leaf)
+        if life.assigned:
             return ()  # the copy computes its gradients for it
         replaced = self.evidence(leaf).replaced
         candidates = [] if replaced is None or replaced.heir is None else [replaced.heir]
@@ -218,7 +220,7 @@ class Case:
             candidates += self._namesakes.get(self.facts(leaf).path, ())
         origin = self.evidence(leaf).copy_of
         candidates += [] if origin is None else [origin]  # the optimizer was given a copy
-        last = self.life(leaf).deposited.last
+        stepped = max(life.applied.last, life.missing.last)
         return tuple(
             heir
             for heir in dict.fromkeys(candidates)
@@ -226,7 +228,7 @@ class Case:
             and heir in self.recording.leaves
             and not self.owned(heir)
             and self.life(heir).deposited.count >= 2
-            and self.life(heir).deposited.first > last
+            and life.deposited.last < self.life(heir).deposited.first <= stepped
         )
 
     def precedes_step(self, backward: Site, leaf: int) -> bool:

@@ -49,9 +49,10 @@ def check(case: Case) -> Iterator[Verdict]:
     for site, leaves in case.gathered(dropped, entered_stack):
         count = len(leaves)
         left = case.evidence(min(leaves)).loss_left
+        dead_end = None if left is not None else case.evidence(min(leaves)).dead_end
         yield Verdict(
             f"{several(count, 'parameter')} {does(count, 'was', 'were')} used here, but nothing "
-            "made from the result reaches a loss that is backpropagated",
+            f"made from {does(count, 'it', 'them')} reaches a loss that is backpropagated",
             "Add the result to the loss that is backpropagated, or do not compute it.",
             site,
             leaves,
@@ -59,6 +60,7 @@ def check(case: Case) -> Iterator[Verdict]:
             chain=(
                 Link("used here", site),
                 *((Link("a loss made from it ends here", left.site),) if left is not None else ()),
+                Link("nothing is made of this value, which came from it", dead_end),
                 *(
                     Link("backpropagated here, without it", record.site)
                     for record in list(case.ledger.backwards.values())[:2]

@@ -43,11 +43,22 @@ def check(case: Case) -> Iterator[Verdict]:
     """Reads of tensors that are no leaves, one finding for one place where they became results."""
     groups: dict[object, list[NoneRead]] = {}
     for read in case.ledger.evidence.non_leaf_reads:
-        if not read.bulk:
+        if not read.bulk or _others_are_updated(case, read):
             where = (read.origin or read.site).location
             groups.setdefault((where.path, where.line), []).append(read)
     for reads in groups.values():
         yield _verdict(case, reads)
+
+
+def _others_are_updated(case: Case, read: NoneRead) -> bool:
+    """Whether the loop that came upon it updates by hand what it finds a gradient in."""
+    place = read.site.location
+    return any(
+        site is not None
+        and (site.location.path, site.location.function) == (place.path, place.function)
+        for leaf in case.recording.leaves
+        for site in case.life(leaf).updated.sites
+    )
 
 
 def _verdict(case: Case, reads: list[NoneRead]) -> Verdict:

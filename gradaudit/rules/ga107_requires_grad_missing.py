@@ -48,14 +48,18 @@ def check(case: Case) -> Iterator[Verdict]:
         and (case.optimizers_of(leaf) or any(not read.bulk for read in evidence.none_reads))
     ]
     for site, leaves in case.grouped(missing, lambda leaf: _where(case, leaf)):
-        count = len(leaves)
+        anew = {case.facts(leaf).path: leaf for leaf in sorted(leaves, reverse=True)}
+        count = len(anew)
+        once = frozenset(anew.values())
         yield Verdict(
             f"{several(count, 'tensor')} {does(count, 'does', 'do')} not require grad, so no "
             "gradient is ever computed",
             "Create it with requires_grad=True, or call requires_grad_() before it is used.",
             site,
-            leaves,
-            chain=tuple(_chain(case, leaves)),
+            once if once == leaves else frozenset(),
+            explains=leaves,
+            subjects=() if once == leaves else tuple(sorted(anew)),  # made in every iteration
+            chain=tuple(_chain(case, once)),
             span=case.everything(),
         )
     if not missing and not any(

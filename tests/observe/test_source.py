@@ -188,6 +188,15 @@ def test_loop_targets_are_the_names_loops_bind(source):
     assert file.loop_targets_at(3) == {"item"}
 
 
+def test_a_loop_with_a_backward_goes_through_batches(source):
+    file = source("""
+        for x, y in loader:
+            accelerator.backward(loss(x, y))
+            for p in net: p.grad
+    """)
+    assert file.loop_targets_at(3) == {"p"}
+
+
 GRAD_MODES = """
     @torch.no_grad()
     def evaluate(net):

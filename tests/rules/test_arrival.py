@@ -164,6 +164,18 @@ def test_what_is_used_and_dropped_points_at_its_use():
     ]
 
 
+def test_what_is_dropped_before_there_is_a_loss_tells_where_it_ends():
+    story = fine_tuning()
+    story.entered("body", line="x = body(x)")
+    story.ledger.feed(ev.DeadEnd(at("total = x + change"), story.of("body")))
+    story.train("head")
+    assert [link.location.source for link in story.finding().related] == [
+        "x = body(x)",
+        "total = x + change",
+        "loss.backward()",
+    ]
+
+
 def test_a_head_that_is_only_read_and_belongs_to_no_optimizer_is_fine():
     story = Story("body", "probe")
     story.optimizer("optimizer", "body")
@@ -351,10 +363,18 @@ def test_several_reads_of_one_result_are_one_finding():
     assert brief(story.finding())[0] == "GA106"
 
 
-def test_a_result_met_in_bulk_is_fine():
-    story = Story()
-    story.ledger.feed(non_leaf("p", bulk=True))
-    assert story.findings() == ()
+@pytest.mark.parametrize(("updates", "expected"), [(False, []), (True, ["GA106"])])
+def test_a_result_met_in_bulk_is_fine_unless_the_others_are_updated_there(updates, expected):
+    story = Story("b")
+    story.ledger.feed(non_leaf("w", bulk=True))
+    for _ in range(3):
+        story.backward("b")
+        if updates:
+            story.update("b")
+        else:
+            story.read("b")
+        story.zero("b", by_hand=True)
+    assert [finding.rule for finding in story.findings()] == expected
 
 
 # -- GA107 requires-grad-missing -----------------------------------------------------------------
@@ -373,6 +393,20 @@ def test_a_tensor_without_requires_grad_that_is_read_is_reported():
     story.born("x", kind="tensor", requires_grad=False)
     story.read_none("x", "requires-grad-missing")
     assert brief(story.finding()) == ("GA107", "error", ("x",), "x = make()")
+
+
+def test_a_backward_for_a_gradient_that_is_never_computed_is_not_told_to_be_wiped():
+    story = fine_tuning()
+    story.born("x", kind="tensor", requires_grad=False)
+    for number in range(6):
+        story.backward("body", "head", line="attack_loss.backward()")
+        if not number:
+            story.read_none("x", "requires-grad-missing")
+        story.zero("body", "head")
+        story.backward("body", "head")
+        story.step()
+        story.zero("body", "head")
+    assert [finding.rule for finding in story.findings()] == ["GA107"]
 
 
 def test_data_that_nobody_asks_for_a_gradient_is_fine():

@@ -149,6 +149,25 @@ def test_a_replaced_head_that_some_optimizer_has_is_no_stale_optimizer():
     assert "GA402" not in [finding.rule for finding in replaced(optimised=True).findings()]
 
 
+def test_an_optimizer_that_is_left_behind_with_its_model_is_not_stale():
+    story = Story("old")
+    story.optimizer("first", "old")
+    story.born("new", created=at("model = build()"))
+    story.born("other")
+    story.optimizer("second", "other")
+    (old,), (new,) = story.of("old"), story.of("new")
+    story.ledger.feed(ev.Replaced(at("model = build()"), old, new))
+    for _ in range(4):
+        story.zero("old")
+        story.backward("old")
+        story.step("first")
+    for _ in range(4):
+        story.zero("other")
+        story.backward("new", "other")
+        story.step("second")
+    assert "GA402" not in [finding.rule for finding in story.findings()]
+
+
 # -- GA403 to GA405 ------------------------------------------------------------------------------
 
 

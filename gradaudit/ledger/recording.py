@@ -17,6 +17,7 @@ class LeafFacts:
     ``by_library`` ones were made by a library other than torch, on behalf of the user's line.
     ``derived`` leaves were given values computed from other leaves.
     ``differentiated`` ones had their gradients computed by ``torch.autograd.grad``.
+    ``hooked`` is where a hook of the user's was put on the gradient.
     ``path`` is the same without the number that tells leaves of equal names apart.
     ``escaped`` is where a container or a plain tensor kept it from being registered in its module.
     ``elsewhere`` is whether an optimizer has it of which nothing else was seen.
@@ -38,6 +39,7 @@ class LeafFacts:
     path: str = ""
     derived: bool = False
     differentiated: bool = False
+    hooked: Site | None = None
     by_library: bool = False
     elsewhere: bool = False
     replicated: bool = False

@@ -287,6 +287,7 @@ class Book:
                 path=path,
                 derived=leaf.derived,
                 differentiated=leaf.differentiated,
+                hooked=leaf.hooked,
                 by_library=leaf.by_library,
                 elsewhere=leaf.number in self._elsewhere,
                 replicated=leaf.replicated,

@@ -67,6 +67,8 @@ class Dataflow:
             self._set(operation, args, frame, held=held)
         elif kind == "differentiation":
             self._differentiated(args[1])
+        elif kind == "hook":
+            self._hooked(args[0], frame)
         elif kind == "grad-mode":
             self._switched(frame, enabled=bool(args[0]))
         elif kind == "requires-grad":
@@ -150,6 +152,11 @@ class Dataflow:
             leaf = self._leaves.find(tensor)
             if leaf is not None:
                 leaf.differentiated = True
+
+    def _hooked(self, tensor: torch.Tensor, frame: FrameType) -> None:
+        number = self.nodes.source(tensor).leaf
+        if number is not None:
+            self._leaves[number].hooked = self._sites.here(frame)
 
     def _gradient(self, tensor: torch.Tensor, gradient: torch.Tensor) -> None:
         leaf = self._leaves.find(tensor)

@@ -31,6 +31,7 @@ class Leaf:
     ``by_library`` is whether a library other than torch made it on behalf of the user's line.
     ``copy_of`` is the leaf whose values it was given when it was made; ``replaced`` tells what
     has taken its place in its module.
+    ``hooked`` is where it was given a hook that may change its gradient.
     ``differentiated`` is whether ``torch.autograd.grad`` was asked for its gradient.
     ``replicated`` is whether DistributedDataParallel keeps it equal on all ranks.
     ``told`` says whether the ledger has heard of it: only leaves that something happens to are
@@ -55,6 +56,7 @@ class Leaf:
     by_library: bool = False
     made_under: tuple[Site, ...] = ()
     replaced: Replaced | None = None
+    hooked: Site | None = None
     differentiated: bool = False
     replicated: bool = False
 

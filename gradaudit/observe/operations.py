@@ -22,6 +22,7 @@ Kind = Literal[
     "storage",  # hands out the memory
     "grad-mode",  # the global switch
     "differentiation",  # torch.autograd.grad
+    "hook",  # register_hook of a tensor
     "show",  # puts the value into words, or asks it for a yes or no
     "quiet",  # nothing to see: backward, printing, hooks
 ]
@@ -90,7 +91,6 @@ _EXPORT = frozenset(
 _QUIET = frozenset(
     {
         "backward",
-        "register_hook",
         "register_post_accumulate_grad_hook",
         "retain_grad",
         "__len__",
@@ -197,6 +197,8 @@ def _kind(name: str, function: Callable[..., Any]) -> Kind:
         return "storage"
     if name == "_set_grad_enabled":
         return "grad-mode"
+    if name == "register_hook":
+        return "hook"
     if name == "grad":
         return "differentiation"
     if getattr(function, "__module__", None) == "torch.nn.init":

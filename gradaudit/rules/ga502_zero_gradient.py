@@ -17,7 +17,7 @@ DOCUMENTATION = """
 Every gradient that a parameter ever got was exactly zero in every element, because an operation
 between it and the loss has no slope: a rounding, a sign, a softmax over one number, a clamp whose
 bounds everything is beyond, a ReLU that is never active, a factor that is always zero, two factors
-that both began at zero; or because a backward hook of a module returned zeros.
+that both began at zero; or because a backward hook of a module or of the parameter returned zeros.
 
 ## Why it matters
 Everything looks connected, no gradient is None, and the optimizer steps. The parameter never
@@ -69,12 +69,12 @@ _HELP: dict[ZeroKind, str] = {
     "zeros": "Let one of the two factors begin at random, the other at zero.",
     "zeroed": "If the factor or mask is meant to be zero, leave these parameters out of the "
     "optimizer; if not, look at how it is computed.",
-    "hook": "Let the hook return the gradient of the input, changed or not, or None to leave it as "
-    "it is.",
+    "hook": "Let the hook return the gradient that it is given, changed or not, or None to leave "
+    "it as it is.",
 }
 
 #: A factor of zero that somebody has written there means what it says.
-_WRITTEN = re.compile(r"(?<![\w.])0(\.0*)?\s*\*|\*\s*0(\.0*)?(?![\w.])")
+_WRITTEN = re.compile(r"(?<![\w.])0(\.0*)?\s*\*|\*\s*0(\.0*)?(?![\w.])|zeros_like|zero_\(")
 
 _ERRORS = frozenset({"flat", "one", "bounded", "zeros"})
 
@@ -115,7 +115,7 @@ def _everything(case: Case, leaves: frozenset[int]) -> bool:
 
 def _culprit(case: Case, leaf: int) -> ZeroMade | None:
     values = case.ledger.values(leaf)
-    made = _gravest(values)
+    made = _gravest(values) if values.flattened else _by_its_hook(case, leaf)
     if made is None or leaf in case.claimed or not _always(case, leaf, values):
         return None
     severity = "error" if made.kind in _ERRORS else "warning"
@@ -135,6 +135,14 @@ def _gravest(values: Values) -> ZeroMade | None:
     return min(known, key=lambda made: kinds.index(made.kind), default=None)
 
 
+def _by_its_hook(case: Case, leaf: int) -> ZeroMade | None:
+    """Where no operation made zeros, what was put on the parameter itself must have."""
+    backward = case.life(leaf).deposited.main_site()
+    if case.facts(leaf).hooked is None or backward is None:
+        return None
+    return ZeroMade(case.facts(leaf).hooked, "register_hook", frozenset({leaf}), backward, "hook")
+
+
 def _always(case: Case, leaf: int, values: Values) -> bool:
     """Whether all of its gradients were zero, to the end, and it is trained at all."""
     late = case.ledger.iterations * 3 // 4 - 1
@@ -149,7 +157,8 @@ def _always(case: Case, leaf: int, values: Values) -> bool:
 
 def _meant(made: ZeroMade) -> bool:
     source = None if made.site is None else made.site.location.source
-    return made.kind == "zeroed" and source is not None and bool(_WRITTEN.search(source))
+    written = made.kind in {"zeroed", "hook"}
+    return written and source is not None and bool(_WRITTEN.search(source))
 
 
 def _by_turns(case: Case, leaf: int, kind: ZeroKind) -> bool:

@@ -159,6 +159,26 @@ def test_zeros_of_other_kinds_are_healthy(kind):
     assert flat(kind).findings() == ()
 
 
+@pytest.mark.parametrize(
+    ("hook", "expected"),
+    [
+        ("p.register_hook(lambda g: g * mask)", ["GA502"]),
+        ("p.register_hook(lambda g: g * 0)", []),
+        ("p.register_hook(torch.zeros_like)", []),
+        (None, []),
+    ],
+)
+def test_zeros_that_no_operation_made_are_those_of_a_hook_on_the_parameter(hook, expected):
+    story = Story("b")
+    story.born("a", hooked=None if hook is None else at(hook))
+    story.optimizer("optimizer", "a", "b")
+    for _ in range(6):
+        iteration(story, "a", "b", zero=("a",))
+    findings = story.findings()
+    assert [finding.rule for finding in findings] == expected
+    assert [finding.location.source for finding in findings] == [hook] * len(expected)
+
+
 def test_an_operation_without_a_line_is_not_accused():
     assert flat("flat", line=None).findings() == ()
 

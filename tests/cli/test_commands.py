@@ -245,7 +245,8 @@ def test_run_writes_what_it_is_asked_for_and_show_writes_the_same_later(warm, tm
     )
     assert run.code == 1
     assert run.out == ""
-    assert "\n::error file=train.py,line=5,col=5,endColumn=" in run.err
+    column = ",col=5,endColumn=" if sys.version_info >= (3, 11) else ","  # known from then on
+    assert f"\n::error file=train.py,line=5{column}" in run.err
     markdown = (tmp_path / "run.markdown").read_text()
     assert summary.read_text() == f"of another step\n{markdown}"
     again = [f"--{kind}={root}/show.{kind}" for kind in ("html", "sarif", "markdown")]

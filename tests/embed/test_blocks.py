@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import pytest
 import torch
 from torch import nn
@@ -166,7 +168,8 @@ def test_a_cut_in_a_model_of_before():
     assert cut.location.source.strip() == "features = self.encoder(x).detach()"
     assert all(name.startswith("training.model.encoder.") for name in cut.parameters)
     assert unused.location.source.strip() == "self.spare = nn.Linear(3, 3)"
-    assert unused.location.function == "Net.__init__"
+    qualified = sys.version_info >= (3, 11)  # code knows its qualified name from then on
+    assert unused.location.function == ("Net.__init__" if qualified else "__init__")
 
 
 def test_a_clearing_that_is_missing(training):

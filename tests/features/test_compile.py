@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -25,6 +26,15 @@ PRELOADED = (
 )
 
 
+#: Counters of torch 2.4 that hold more than what it compiles: frames that it looks at and declines,
+#: and texts that name the caller.
+_OLD = re.compile(r"'frames': \{[^}]*\}, ('inline_call': \{[^}]*\})?")
+
+
+def _comparable(out: str) -> str:
+    return _OLD.sub("", out) if version("torch").startswith("2.4.") else out
+
+
 @pytest.fixture(scope="module")
 def warm(tmp_path_factory):
     with Warm(tmp_path_factory.mktemp("warm"), *PRELOADED) as server:
@@ -42,7 +52,7 @@ def audit(warm, tmp_path):
             SCRIPTS, "run", "--quiet", "--fail-on", "never", "--json", str(file), script
         )
         assert "unique_graphs" in plain.out
-        assert audited.out == plain.out
+        assert _comparable(audited.out) == _comparable(plain.out)
         assert _LOG.sub("", audited.err) == _LOG.sub("", plain.err)
         assert audited.code == plain.code == 0
         return json.loads(file.read_bytes())

@@ -9,10 +9,12 @@ torch.manual_seed(0)
 net = nn.Sequential(nn.Linear(6, 16), nn.ReLU(), nn.Linear(16, 2))
 optimizer = torch.optim.SGD(net.parameters(), 0.1)
 x, y = torch.randn(16, 6), torch.randint(2, (16,))
+# torch 2.4 has not made it private yet
+enable = getattr(compiled_autograd, "_enable", None) or compiled_autograd.enable
 for step in range(6):
     optimizer.zero_grad()
     loss = nn.functional.cross_entropy(net(x), y)
-    with compiled_autograd._enable(torch.compile(backend="eager")):
+    with enable(torch.compile(backend="eager")):
         loss.backward()
     optimizer.step()
 print(round(loss.item(), 5))

@@ -28,8 +28,13 @@ class Tally:
         return Tally(self.count, self.first, self.last)
 
     def span(self) -> Span | None:
-        """The tally as a finding shows it; None when nothing was counted."""
-        return Span(self.first, self.last, self.count) if self.count else None
+        """The tally as a finding shows it: in how many iterations; None when nothing was counted.
+
+        It may have grown more than once in one.
+        """
+        if not self.count:
+            return None
+        return Span(self.first, self.last, min(self.count, self.last - self.first + 1))
 
     def __bool__(self) -> bool:
         return self.count > 0

@@ -123,7 +123,10 @@ class _Search:
             self._seen.add(id(value))
             self._kept.append(value)
             if _is(value, Optimizer):
-                self._found.optimizers.setdefault(id(value), name)
+                nameless = name.startswith("[")  # in a private list of a library's object
+                self._found.optimizers.setdefault(
+                    id(value), f"optimizers{name}" if nameless else name
+                )
             elif _is(value, torch.nn.Module):
                 queue.extend(self._module(name, value, depth, escape))
             elif depth < _DEPTH:

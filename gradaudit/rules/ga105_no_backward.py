@@ -80,7 +80,7 @@ def _starving(case: Case) -> Iterator[Verdict]:
         case,
         lacking,
         lambda leaf: _where(case, leaf),
-        "no backward was ever called for it",
+        "the loss was never backpropagated",
         "Call backward() on the loss before the gradient is used.",
     )
 

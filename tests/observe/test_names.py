@@ -93,6 +93,19 @@ def test_optimizers_wherever_they_are():
     assert result.optimizers == {id(here): "optimizer", id(there): "trainer.optimizers[0]"}
 
 
+def test_optimizers_in_a_private_list_of_a_librarys_object_are_its_optimizers():
+    class Strategy:
+        __module__ = "pytest"  # any library
+
+        def __init__(self) -> None:
+            self._optimizers = [torch.optim.SGD([torch.ones(1)]) for _ in range(2)]
+
+    strategy = Strategy()
+    names = found({"strategy": strategy}).optimizers
+    told = [names[id(optimizer)] for optimizer in strategy._optimizers]
+    assert told == ["optimizers[0]", "optimizers[1]"]
+
+
 def test_the_shortest_way_wins():
     w = torch.ones(1)
     assert name(found({"config": {"deep": {"w": w}}, "w": w}), w) == "w"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import weakref
 from collections import deque
 from collections.abc import Callable, Iterator
-from types import FrameType
+from types import FrameType, MemberDescriptorType
 
 import torch
 
@@ -85,7 +85,7 @@ class Nodes:
 
     def _attach_content(self, tensor: torch.Tensor, node: Node) -> None:
         """Know what a DTensor holds, in case it is taken out: no mode sees that (torch 2.13)."""
-        content = getattr(tensor, _CONTENT, None)
+        content = _content(tensor)
         if isinstance(content, torch.Tensor) and self.node(content) is None:
             inner = Node(_CONTENT, None, (node,), connected=connected(content))
             inner.cut, inner.relevant = "detach", True
@@ -251,3 +251,12 @@ class Nodes:
     def resolve(self, raw: RawSite | None) -> Site | None:
         """The site of such a place."""
         return None if raw is None else self._sites.of(raw)
+
+
+def _content(tensor: torch.Tensor) -> object:
+    """What a tensor holds in the slot of that name; no code of a subclass of the user's is run."""
+    for owner in type(tensor).__mro__:
+        slot = vars(owner).get(_CONTENT)
+        if isinstance(slot, MemberDescriptorType):
+            return slot.__get__(tensor)
+    return None

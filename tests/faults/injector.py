@@ -70,7 +70,7 @@ GUARDS = frozenset(
         "care.Inside.__init__",
         "care._described",
         "care._say",
-        "causes.Measured._ran",
+        "measured.Measured._ran",
         "function_mode.CallMode.__torch_function__",
         "function_mode.CallMode._after",
         "function_mode.CallMode._before",

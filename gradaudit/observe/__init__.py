@@ -10,6 +10,7 @@
 ``sampling``    how large gradients are, now and then; ``causes`` which operation spoilt them
 ``engine``, ``optimizers``, ``modules``, ``module_hooks``, ``amp``   where torch is listened to
 ``forks``, ``groups``, ``compiled``, ``tracing``, ``fused``   where torch is left alone
+``headroom``    where the script has filled its stack
 ``dynamo``      what runs in and between compiled regions, where nobody listens
 ``names``, ``book``, ``reads``   how users call things
 ``sites``, ``source``, ``cells``   and where those stand

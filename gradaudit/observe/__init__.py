@@ -12,6 +12,7 @@
                 which of the ``hooks`` on the way, by what was ``measured``
 ``engine``, ``optimizers``, ``modules``, ``module_hooks``, ``amp``   where torch is listened to
 ``forks``, ``groups``, ``compiled``, ``tracing``, ``fused``   where torch is left alone
+``headroom``    where the script has filled its stack
 ``dynamo``      what runs in and between compiled regions, where nobody listens
 ``names``, ``book``, ``reads``   how users call things
 ``sites``, ``source``, ``cells``   and where those stand

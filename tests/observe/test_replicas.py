@@ -19,6 +19,7 @@ def watched(tmp_path):
     hook = replicas.watch()
     yield replicas
     hook.remove()
+    distributed.barrier()
     distributed.destroy_process_group()
 
 

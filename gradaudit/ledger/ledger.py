@@ -92,8 +92,13 @@ class Ledger:
 
     def feed(self, event: Event) -> None:
         """Take in the next event."""
-        if event is self._rhythm.next:
-            self._rhythm.went_on()
+        rhythm = self._rhythm
+        if event is rhythm.next:  # as expected: it is only counted, without a call
+            at = rhythm.at + 1
+            if at == len(rhythm.round):
+                at = 0
+                rhythm.counted += 1
+            rhythm.at, rhythm.next = at, rhythm.round[at]
             return
         if type(event) is ev.Sampled:  # says itself when it was, and is nothing that lives do
             self.samples.sampled(event)
@@ -101,7 +106,7 @@ class Ledger:
         self.catch_up()
         before = self.cycle.index
         self.fold((event,))
-        self._rhythm.folded(event, begins=self.cycle.index > before)
+        rhythm.folded(event, begins=self.cycle.index > before)
 
     def catch_up(self) -> None:
         """Fold the iterations that were only counted so far: lives are then up to date."""

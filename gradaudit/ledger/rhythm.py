@@ -27,33 +27,27 @@ class Rhythm:
     """Recognises repeated iterations.
 
     ``counted`` is how many iterations have begun that are not folded yet.  While a repetition is
-    expected, ``_round`` is what is to come, over and over: the rest of an iteration, and the event
-    that begins the next one.
+    expected, ``round`` is what is to come, over and over: the rest of an iteration, and the event
+    that begins the next one; ``next``, at the index ``at``, is the one that is expected now.  When
+    it has come, the ledger moves all three on.
     """
+
+    __slots__ = ("_before", "_current", "at", "counted", "next", "round")
 
     def __init__(self) -> None:
         self.counted = 0
-        #: what is expected next
         self.next: Event | None = None
-        self._round: tuple[Event, ...] = ()
-        self._at = 0
+        self.round: tuple[Event, ...] = ()
+        self.at = 0
         self._before: list[Event] = []
         self._current: list[Event] = []
 
-    def went_on(self) -> None:
-        """The event that was expected has come: it is counted."""
-        at = self._at + 1
-        if at == len(self._round):
-            at = 0
-            self.counted += 1
-        self._at, self.next = at, self._round[at]
-
     def missed(self) -> Missed | None:
         """All that was counted, to be folded now; nothing is expected any more."""
-        if not self._round:
+        if not self.round:
             return None
-        missed = Missed(self._round, self.counted, self._round[: self._at])
-        self._round, self._at, self.counted, self.next = (), 0, 0, None
+        missed = Missed(self.round, self.counted, self.round[: self.at])
+        self.round, self.at, self.counted, self.next = (), 0, 0, None
         self._before, self._current = [], []
         return missed
 
@@ -64,8 +58,8 @@ class Rhythm:
                 self._current.append(event)
             return
         if _same(self._before, self._current) and event is self._current[0]:
-            self._round = (*self._current[1:], event)
-            self._at, self.next = 0, self._round[0]
+            self.round = (*self._current[1:], event)
+            self.at, self.next = 0, self.round[0]
         self._before, self._current = self._current, [event]
 
 

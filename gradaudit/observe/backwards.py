@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import FrameType
 from typing import Any
 
@@ -31,10 +31,12 @@ class UnderWay:
     """A backward that is running, and while the probe is on, the tensors it began from.
 
     ``meant`` is what its roots were made from; ``hooked`` are the hooks on its graph; ``paused``
-    is whether the function mode is off while it runs.
+    is whether the function mode is off while it runs.  ``usual`` is whether there is nothing to be
+    said of it but which gradients it filled.
     """
 
     beginning: Beginning
+    usual: bool = False
     meant: Ancestry | None = None
     graph: Below | None = None
     roots: Sequence[torch.Tensor] = ()
@@ -54,6 +56,7 @@ class Backwards:
         self._optimizers = optimizers
         self._book = book
         self._usual: dict[tuple[Site, bool, bool], UnderWay] = {}
+        self._beginnings: dict[tuple[object, ...], Beginning] = {}
         self.roots = Roots()
 
     def begins(
@@ -62,8 +65,10 @@ class Backwards:
         """It is about to run; ``closure`` is whether an optimizer has asked for it."""
         watch = self._watch
         scaled, again = self.roots.meet(roots, site)
-        if not watch.probing and again is None and torch.is_grad_enabled():
-            usual = self._as_always(site, scaled, closure)
+        if self._probe.over and again is None and torch.is_grad_enabled():
+            usual = self._usual.get((site, scaled, closure)) or self._as_always(
+                site, scaled, closure
+            )
             watch.backward_begins(usual.beginning)
             return usual
         tensors = [root for root in roots if isinstance(root, torch.Tensor)]
@@ -78,10 +83,10 @@ class Backwards:
         watch.backward_begins(None)
         grad_mode_off = None if torch.is_grad_enabled() else self._probe.switch(frame)
         return UnderWay(
-            Beginning(site, root, grad_mode_off, hopeless, made, scaled, again, closure),
-            meant,
-            graph,
-            () if graph is None else tensors,
+            self._beginning(site, root, grad_mode_off, hopeless, made, scaled, again, closure),
+            meant=meant,
+            graph=graph,
+            roots=() if graph is None else tensors,
         )
 
     def _as_always(self, site: Site, scaled: bool, closure: bool) -> UnderWay:
@@ -89,11 +94,15 @@ class Backwards:
 
         Whether it is hopeless is asked only when it has failed, as a hopeless one does.
         """
-        key = (site, scaled, closure)
-        known = self._usual.get(key)
+        beginning = self._beginning(site, None, None, False, None, scaled, None, closure)
+        known = self._usual[site, scaled, closure] = UnderWay(beginning, usual=True)
+        return known
+
+    def _beginning(self, *what: Any) -> Beginning:
+        """The one object for backwards of which the same is known."""
+        known = self._beginnings.get(what)
         if known is None:
-            beginning = Beginning(site, None, None, False, None, scaled, None, closure)
-            known = self._usual[key] = UnderWay(beginning)
+            known = self._beginnings[what] = Beginning(*what)
         return known
 
     def _prepare(self, tensors: Sequence[torch.Tensor], frame: FrameType) -> Below:
@@ -109,7 +118,7 @@ class Backwards:
         beginning = under_way.beginning
         if failed:
             with undispatched():
-                beginning = beginning._replace(hopeless=_hopeless(roots))
+                beginning = replace(beginning, hopeless=_hopeless(roots))
         deposited = self._watch.backward_ends(beginning, failed=failed)
         if under_way.meant is not None:
             self._probe.backward_ends(

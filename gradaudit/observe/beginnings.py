@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from dataclasses import dataclass
 
 from gradaudit.model import events as ev
 from gradaudit.model.events import Members
 from gradaudit.model.sites import Site
 
 
-class Beginning(NamedTuple):  # one is made for every backward
-    """What is known of a backward before it runs; see :class:`gradaudit.model.events.Backward`."""
+@dataclass(frozen=True, slots=True, eq=False)
+class Beginning:
+    """What is known of a backward before it runs; see :class:`gradaudit.model.events.Backward`.
+
+    Interned by whoever makes them, and compared by identity: they are keys of what is asked in
+    every iteration.
+    """
 
     site: Site
     root: str | None

@@ -41,16 +41,6 @@ class Known:
     shape: list[tuple[int, int]] | None = None
     horizon: int = 0
 
-    def has(self, groups: list[dict[str, Any]]) -> bool:
-        """Whether these are its param groups still, by their lists."""
-        if self.shape is None or len(groups) != len(self.shape):
-            return False
-        for group, shape in zip(groups, self.shape, strict=True):
-            params = group["params"]
-            if (id(params), len(params)) != shape:
-                return False
-        return True
-
 
 class Optimizers:
     """The optimizers of a run, held by weak references."""
@@ -83,8 +73,15 @@ class Optimizers:
         known = self._by_id.get(id(optimizer))
         if known is None or known.reference() is not optimizer:
             return self._met(optimizer)
-        if self._watch.probing or not known.has(optimizer.param_groups):
+        groups, shape = optimizer.param_groups, known.shape
+        if self._watch.probing or shape is None or len(groups) != len(shape):
             self._refresh(known, optimizer)
+            return known
+        for group, (identity, length) in zip(groups, shape):  # noqa: B905 - a keyword is dear here
+            params = group["params"]
+            if id(params) != identity or len(params) != length:
+                self._refresh(known, optimizer)
+                break
         return known
 
     def _met(self, optimizer: Optimizer) -> Known:
@@ -160,8 +157,11 @@ class OptimizerListener(Protocol):
     def optimizer_built(self, optimizer: Optimizer, frame: FrameType) -> None:
         """An optimizer is being constructed."""
 
-    def step_enters(self, optimizer: Optimizer, frame: FrameType, *, closure: bool) -> None:
-        """A step is about to run."""
+    def closure_enters(self) -> None:
+        """A step is about to run that calls a closure first."""
+
+    def step_enters(self, optimizer: Optimizer, frame: FrameType) -> None:
+        """A step is about to run that does not."""
 
     def step_leaves(self, optimizer: Optimizer, frame: FrameType, *, closure: bool) -> None:
         """A step has run; told while somebody attends."""
@@ -209,7 +209,10 @@ class Steps:
             self.compiled = True  # Dynamo says so again whenever the region has run
             return
         given = args[1] if len(args) > 1 else kwargs.get("closure")
-        self._listener.step_enters(optimizer, sys._getframe(1), closure=callable(given))
+        if callable(given):
+            self._listener.closure_enters()
+        else:
+            self._listener.step_enters(optimizer, sys._getframe(1))
 
     def _leaves(self, optimizer: Optimizer, args: Any, kwargs: Any) -> None:
         if torch.compiler.is_dynamo_compiling():

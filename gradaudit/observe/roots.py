@@ -28,13 +28,16 @@ class Roots:
         """A GradScaler made results of losses."""
         for loss, result in zip(losses, results, strict=False):  # an iterator of losses is spent
             self._scaled[id(result)] = weakref.ref(result), weakref.ref(loss)
-            _forget_oldest(self._scaled)
+            if len(self._scaled) > _KEPT:
+                _forget_oldest(self._scaled)
 
     def meet(self, roots: Sequence[Any], site: Site) -> tuple[bool, Site | None]:
         """Whether a GradScaler made one of them, and where one was backpropagated before.
 
         What it made of a loss is the loss itself.
         """
+        if not self._scaled and len(roots) == 1:
+            return False, self._before(roots[0], site)
         scaled, again = False, None
         for tensor in roots:
             known = self._scaled.get(id(tensor))
@@ -49,15 +52,16 @@ class Roots:
     def _before(self, tensor: Any, site: Site) -> Site | None:
         """Where a root was backpropagated before; if it was not, it is now."""
         key = id(tensor)
-        entry = self._done.get(key)  # the identity may have been another tensor's
-        if entry is not None and strong(entry[0]) is tensor:
+        done = self._done
+        entry = done.get(key)  # the identity may have been another tensor's
+        if entry is not None and entry[0]() is not None and strong(entry[0]) is tensor:
             return entry[1]
         if isinstance(tensor, torch.Tensor):  # an edge of the graph is none
-            self._done[key] = (weakref.ref(tensor), site)
-            _forget_oldest(self._done)
+            done[key] = (weakref.ref(tensor), site)
+            if len(done) > _KEPT:
+                _forget_oldest(done)
         return None
 
 
 def _forget_oldest(known: dict[int, Any]) -> None:
-    if len(known) > _KEPT:
-        del known[next(iter(known))]
+    del known[next(iter(known))]

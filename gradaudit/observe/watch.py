@@ -256,7 +256,8 @@ class Watch:
             deposited = self.leaves.members(deposited | self._stepped_inside)
         deferred, self._deferred = self._deferred, None
         spared, self._spared = self._spared, None
-        before = self.ledger.iteration
+        again = spared is not None and spared[0] == spared[1]
+        before = self.ledger.iteration if again else 0
         self._deposits(beginning, deposited, failed=failed)
         if deferred:
             for event in deferred:
@@ -265,11 +266,7 @@ class Watch:
             failed or self._stepped_inside or beginning.site in self._odd
         ):
             self._accumulation.looked_at(
-                beginning,
-                changes,
-                follows=spared is not None
-                and spared[0] == spared[1]
-                and before == self.ledger.iteration,
+                beginning, changes, follows=again and before == self.ledger.iteration
             )
         return deposited
 
@@ -351,7 +348,10 @@ class Watch:
                 grad_mode_off,
             ),
         )
-        self.tell(event)
+        if self._deferred is None and not self._accumulation.waiting:
+            self.ledger.feed(event)
+        else:
+            self.tell(event)
 
     def zero_grad(self, site: Site, targets: Members, held: Members, *, to_none: bool) -> None:
         """``zero_grad`` has run, or is about to set all to None and nobody looks on the way."""
@@ -368,8 +368,11 @@ class Watch:
             if len(self._zeroings) >= INTERNED:
                 self._zeroings.clear()
             self._zeroings[key] = events
+        tell = self.tell
+        if self._deferred is None and not self._accumulation.waiting:
+            tell = self.ledger.feed
         for event in events:
-            self.tell(event)
+            tell(event)
 
     # -- by hand: what the dataflow reports --------------------------------------------------------
 

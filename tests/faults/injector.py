@@ -94,6 +94,7 @@ GUARDS = frozenset(
         "scaling.ScalingDoor.scaled",
         "scaling.ScalingDoor.unscaled",
         "stepping.SteppingDoor._zero_grad_leaves",
+        "stepping.SteppingDoor.closure_enters",
         "stepping.SteppingDoor.optimizer_built",
         "stepping.SteppingDoor.step_enters",
         "stepping.SteppingDoor.step_leaves",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from threading import get_ident
 from time import perf_counter
 from types import FrameType
 from typing import Any
@@ -30,6 +31,7 @@ class BackwardDoor:
     def __init__(self, instruments: Instruments, arrivals: Arrivals) -> None:
         self._arrivals = arrivals
         self._care = instruments.care
+        self._sites = instruments.sites
         self._ledger = instruments.ledger
         self._watch = instruments.watch
         self._optimizers = instruments.optimizers
@@ -60,8 +62,12 @@ class BackwardDoor:
         try:
             if self._under_way is not None:
                 return None  # from inside a backward: part of it (reentrant checkpoints)
-            site = self._arrivals.at(frame, "a backward")
+            arrivals = self._arrivals
+            if arrivals.known != get_ident() and not arrivals.expected(frame):
+                return None
+            site = self._sites.here(frame)
             if site is None:
+                arrivals.nowhere("a backward")
                 return None
             if not self._probe.over or site not in self._ledger.backwards:
                 self._prepare(frame, site, accumulates=accumulates)
@@ -120,7 +126,10 @@ class BackwardDoor:
                 self._care.seconds += self._backwards.unhook(under_way)
         began = perf_counter()
         try:
-            self._backwards.ends(under_way, roots, failed=failed)
+            if under_way.usual and not failed:
+                self._watch.backward_ends(under_way.beginning, failed=False)
+            else:
+                self._backwards.ends(under_way, roots, failed=failed)
         except Exception as error:
             self._care.failed("a backward", error)
         finally:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from threading import get_ident
 from time import perf_counter
 from types import FrameType
 
@@ -86,55 +87,30 @@ class SteppingDoor:
 
     # -- steps -----------------------------------------------------------------------------------
 
-    def step_enters(self, optimizer: Optimizer, frame: FrameType, *, closure: bool) -> None:
-        """A step without closure applies what is there now; its own calls are not followed."""
+    def closure_enters(self) -> None:
+        """A step with a closure asks for backwards first."""
         try:
-            if closure:
-                if not self._arrivals.ours():
-                    return
+            if self._arrivals.ours():
                 self._backward.closures += 1
                 self._probe.mode.stepping = True
-            else:
-                if not self._step(optimizer, frame):
-                    return
-                if self._watch.surprised:
-                    self._watch.surprised = False
-                    self._probe.surprised(frame)
-                if not self._probe.over:
-                    self._probe.pause()
-            attended = closure or not self._probe.over
-            if attended is not self._steps.attended:
-                self._steps.attend(attended)
+                if not self._steps.attended:
+                    self._steps.attend(True)
         except Exception as error:
             self._care.failed("a step", error)
 
-    def step_leaves(self, optimizer: Optimizer, frame: FrameType, *, closure: bool) -> None:
-        """A step with a closure has applied what the closure's backwards left."""
-        try:
-            if not self._arrivals.ours():
-                return
-            if closure:
-                backward = self._backward
-                backward.closures = max(backward.closures - 1, 0)
-                self._probe.mode.stepping = backward.closures > 0
-                self._step(optimizer, frame)
-            elif not self._probe.over:
-                self._probe.go_on()
-            self._tell_samples()
-            if not self._backward.under_way:
-                self._probe.safe_moment()
-        except Exception as error:
-            self._care.failed("a step", error)
-
-    def _step(self, optimizer: Optimizer, frame: FrameType) -> bool:
-        """Gradients are applied as they are now; False if this is not to be listened to."""
+    def step_enters(self, optimizer: Optimizer, frame: FrameType, *, closure: bool = False) -> None:
+        """Gradients are applied as they are now, which a ``closure`` may have left."""
         if self._sampler.waiting:
             self._tell_samples()
         began = perf_counter()
         try:
-            site = self._arrivals.at(frame, "a step")
+            arrivals = self._arrivals
+            if arrivals.known != get_ident() and not arrivals.expected(frame):
+                return
+            site = self._sites.here(frame)
             if site is None:
-                return False
+                arrivals.nowhere("a step")
+                return
             known = self._optimizers.find(optimizer)
             key = ("step", site, known.number)
             self._watch.point(key)
@@ -149,11 +125,43 @@ class SteppingDoor:
                 self._take_sample(known.members, iteration)
                 if self._probe.over and self._watch.fed_unseen():
                     self._probe.surprised(frame)
+            if not closure and (
+                self._watch.surprised or self._steps.attended or not self._probe.over
+            ):
+                self._attend(frame)
         except Exception as error:
             self._care.failed("a step", error)
         finally:
             self._care.seconds += perf_counter() - began
-        return True
+
+    def _attend(self, frame: FrameType) -> None:
+        """While the probe is on, the calls of a step are not followed, and its end is heard of."""
+        if self._watch.surprised:
+            self._watch.surprised = False
+            self._probe.surprised(frame)
+        probing = not self._probe.over
+        if probing:
+            self._probe.pause()
+        if probing is not self._steps.attended:
+            self._steps.attend(probing)
+
+    def step_leaves(self, optimizer: Optimizer, frame: FrameType, *, closure: bool) -> None:
+        """A step with a closure has applied what the closure's backwards left."""
+        try:
+            if not self._arrivals.ours():
+                return
+            if closure:
+                backward = self._backward
+                backward.closures = max(backward.closures - 1, 0)
+                self._probe.mode.stepping = backward.closures > 0
+                self.step_enters(optimizer, frame, closure=True)
+            elif not self._probe.over:
+                self._probe.go_on()
+            self._tell_samples()
+            if not self._backward.under_way:
+                self._probe.safe_moment()
+        except Exception as error:
+            self._care.failed("a step", error)
 
     def _prepare(self, frame: FrameType) -> None:
         self._probe.arm(frame)
@@ -188,12 +196,19 @@ class SteppingDoor:
         """``zero_grad`` is about to run; what is returned, if anything, is called behind it."""
         began = perf_counter()
         try:
-            site = self._arrivals.at(frame, "zero_grad")
+            arrivals = self._arrivals
+            if arrivals.known != get_ident() and not arrivals.expected(frame):
+                return None
+            site = self._sites.here(frame)
             if site is None:
+                arrivals.nowhere("zero_grad")
                 return None
             if not self._probe.over:
                 self._probe.arm(frame)
-            targets = self._targets(owner)
+            if isinstance(owner, Optimizer):
+                targets = self._optimizers.find(owner).members
+            else:
+                targets = self._watch.parameters_of(owner)
             key = ("clear", site, targets)
             self._watch.point(key)
             if self._attendance.checking:
@@ -220,8 +235,3 @@ class SteppingDoor:
                 self._probe.go_on()
                 if not self._backward.under_way:
                     self._probe.safe_moment()
-
-    def _targets(self, owner: Optimizer | torch.nn.Module) -> Members:
-        if isinstance(owner, Optimizer):
-            return self._optimizers.find(owner).members
-        return self._watch.parameters_of(owner)

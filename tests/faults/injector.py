@@ -293,9 +293,11 @@ def batch(script: str, todo: list[Fault]) -> Iterator[dict[str, Any]]:
 
 
 def main(script: str, part: int, of: int) -> None:
-    out = io.StringIO()
-    with contextlib.redirect_stdout(out):
-        sound = forked(lambda: [{"ended": plain(script), "out": sys.stdout.getvalue()}])
+    out, err = io.StringIO(), io.StringIO()
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        sound = forked(
+            lambda: [{"ended": plain(script), "out": out.getvalue(), "err": err.getvalue()}]
+        )
     results = [*sound, *forked(lambda: [audited(script)])]
     (counts,) = forked(lambda: [counted(script)])
     todo = list(faults(counts, part, of))

@@ -8,6 +8,7 @@ slept through when something happens again, or somebody asks.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -17,6 +18,9 @@ from gradaudit.model.events import Members
 
 #: How many selections are kept: a steady run has a handful, random experts would have no end.
 SELECTIONS = 1024
+
+#: The longest round of iterations that are repeated together.
+ROUND = 16
 
 
 @dataclass(slots=True, eq=False)
@@ -43,9 +47,9 @@ class Cohorts:
         self._selections: dict[Members, tuple[Cohort, ...]] = {}
         #: the last iteration that is over
         self._over = -1
-        #: those to which something has happened in the iteration under way, and in the one before
+        #: those to which something has happened in the iteration under way, and in those before
         self._awake: dict[Cohort, None] = {}
-        self._lately: dict[Cohort, None] = {}
+        self._lately: deque[dict[Cohort, None]] = deque(maxlen=ROUND)
 
     def __iter__(self) -> Iterator[Cohort]:
         for cohort in self._all:
@@ -64,9 +68,10 @@ class Cohorts:
 
     @property
     def state(self) -> dict[str, Any]:
-        """All that events of a repeated iteration may change."""
-        stirring = sorted({**self._lately, **self._awake}, key=lambda cohort: cohort.number)
-        return {"lives": [cohort.life for cohort in stirring], "over": self._over}
+        """All that events of repeated iterations may change, if a round has no more of them."""
+        stirring = set(self._awake).union(*self._lately)
+        ordered = sorted(stirring, key=lambda cohort: cohort.number)
+        return {"lives": [cohort.life for cohort in ordered], "over": self._over}
 
     @state.setter
     def state(self, state: dict[str, Any]) -> None:
@@ -88,7 +93,8 @@ class Cohorts:
         for cohort in self._awake:
             cohort.life.close(iteration)
         self._over = iteration
-        self._lately, self._awake = self._awake, {}
+        self._lately.append(self._awake)
+        self._awake = {}
 
     def forget_timelines(self) -> None:
         """Drop iterations that turn out not to have been any."""

@@ -94,16 +94,19 @@ class Ledger:
         """Take in the next event."""
         rhythm = self._rhythm
         if event is rhythm.next:  # as expected: it is only counted, without a call
-            at = rhythm.at + 1
+            at = rhythm.at
+            rhythm.counted += rhythm.begun[at]
+            at += 1
             if at == len(rhythm.round):
                 at = 0
-                rhythm.counted += 1
+                rhythm.turns += 1
             rhythm.at, rhythm.next = at, rhythm.round[at]
             return
         if type(event) is ev.Sampled:  # says itself when it was, and is nothing that lives do
             self.samples.sampled(event)
             return
         self.catch_up()
+        rhythm.interrupted()
         before = self.cycle.index
         self.fold((event,))
         rhythm.folded(event, begins=self.cycle.index > before)
@@ -112,6 +115,7 @@ class Ledger:
         """Fold the iterations that were only counted so far: lives are then up to date."""
         missed = self._rhythm.missed()
         if missed is not None:
+            self.fold(missed.first)
             repeat(self, missed.round, missed.rounds)
             self.fold(missed.rest)
 

@@ -10,10 +10,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Any, Protocol
 
+from gradaudit.ledger.cohorts import ROUND
 from gradaudit.model.events import Event
 
 #: How many rounds are folded before it is tried to do without; then twice as many, and so on.
-_FIRST_TRIAL = 16
+#: As many as cohorts remember iterations, so that all they remember belongs to the rounds.
+_FIRST_TRIAL = ROUND
 
 
 class Folding(Protocol):

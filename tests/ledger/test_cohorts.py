@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from gradaudit.ledger.cohorts import Cohorts
+from gradaudit.ledger.cohorts import ROUND, Cohorts
 from gradaudit.ledger.stock import Entry
 
 from .story import Story, at
@@ -139,10 +139,13 @@ def test_only_those_to_whom_something_happened_lately_are_part_of_the_state():
     for leaf in range(3):
         made.select(frozenset({leaf}))
     made.close(0)
-    made.select(frozenset({0}))
-    made.close(1)
+    for iteration in range(1, ROUND):
+        made.select(frozenset({0}))
+        made.close(iteration)
+    assert made.state == {"lives": [made[2], made[0], made[1]], "over": ROUND - 1}
     made.select(frozenset({1}))
-    assert made.state == {"lives": [made[0], made[1]], "over": 1}
+    made.close(ROUND)
+    assert made.state == {"lives": [made[0], made[1]], "over": ROUND}
 
 
 def test_who_wakes_up_is_told_what_it_has_slept_through():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 from functools import cache
 
 import pytest
@@ -83,21 +84,68 @@ def new() -> Ledger:
     return ledger
 
 
-@settings(max_examples=60, derandomize=True)
-@given(st.lists(PARTS, min_size=1, max_size=3))
+#: Parts that are gone through one after the other, over and over, as a GAN trains its two sides.
+TURNS = st.tuples(
+    st.lists(
+        st.tuples(st.lists(EVENTS, min_size=1, max_size=4), st.integers(1, 5)),
+        min_size=1,
+        max_size=3,
+    ),
+    st.one_of(st.integers(1, 6), st.integers(20, 200)),
+)
+
+
+def played(turns: list[tuple[list[tuple[list[Event], int]], int]]) -> Iterator[Event]:
+    for parts, times in turns:
+        for _ in range(times):
+            for events, repeated in parts:
+                for _ in range(repeated):
+                    yield from events
+
+
+def once(parts: list[tuple[list[Event], int]]) -> list[tuple[list[tuple[list[Event], int]], int]]:
+    return [([(events, 1)], times) for events, times in parts]
+
+
+@settings(max_examples=120, derandomize=True)
+@given(
+    st.one_of(
+        st.lists(PARTS, min_size=1, max_size=3).map(once),
+        st.lists(TURNS, min_size=1, max_size=3),
+    ),
+    st.sampled_from((0, 0, 7, 50)),
+)
 def test_counting_iterations_comes_to_the_same_as_folding_them(
-    parts: list[tuple[list[Event], int]],
+    turns: list[tuple[list[tuple[list[Event], int]], int]], asked: int
 ):
     counting, folding = new(), new()
-    for events, times in parts:
-        for _ in range(times):
-            for event in events:
-                counting.feed(event)
-                folding.fold((event,))
-            assert counting.iterations == folding.iterations
+    for number, event in enumerate(played(turns)):
+        counting.feed(event)
+        folding.fold((event,))
+        assert counting.iterations == folding.iterations
+        if asked and number % asked == 0:
+            counting.catch_up()
     counting.close()
     folding.close()
     assert picture(counting.state) == picture(folding.state)
+
+
+def test_a_round_of_several_iterations_is_only_counted(monkeypatch: pytest.MonkeyPatch):
+    ledger = new()
+    critic = (zero_grad(0, OWNED[1]), backward(0, OWNED[1], evaluating=False), stepped(1, OWNED[1]))
+    other = (zero_grad(1, OWNED[2]), backward(1, OWNED[0], evaluating=False), stepped(2, OWNED[2]))
+    round_ = (*critic * 5, *other)
+    for event in round_ * 3:
+        ledger.feed(event)
+    ledger.catch_up()  # asking is no interruption
+    folded: list[Event] = []
+    monkeypatch.setattr(ledger, "fold", folded.extend)
+    for event in round_ * 10:
+        ledger.feed(event)
+    assert folded == []
+    assert ledger.iterations == 13 * 5
+    ledger.catch_up()
+    assert tuple(folded) == round_ * 10
 
 
 def test_a_steady_run_is_caught_up_with_in_no_time():

@@ -118,7 +118,8 @@ class Leaves:
         self.let_go: Callable[[], None] = lambda: None
         #: leaves told of for which nobody has found a name yet
         self.nameless: set[int] = set()
-        self._thrown_away = 0
+        #: how many of those told of are gone
+        self.thrown_away = 0
         self._enough: int | None = None
 
     def find(self, tensor: torch.Tensor) -> Leaf | None:
@@ -155,8 +156,8 @@ class Leaves:
         if not leaf.told:
             del self._all[number]
             return
-        self._thrown_away += 1
-        if self._thrown_away == THROWN_AWAY:
+        self.thrown_away += 1
+        if self.thrown_away == THROWN_AWAY:
             self._enough = self.next_number
 
     def one_of_many(self, leaf: Leaf) -> bool:

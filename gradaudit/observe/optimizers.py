@@ -39,6 +39,8 @@ class Known:
     members: Members = field(default_factory=frozenset)
     #: identity and length of the list of each of its groups
     shape: list[tuple[int, int]] | None = None
+    #: the identities of its tensors at the last look, and how many leaves had died by then
+    seen: tuple[list[list[int]], int] | None = None
     horizon: int = 0
 
 
@@ -118,6 +120,11 @@ class Optimizers:
         if not isinstance(groups, list):
             return  # its constructor has not come so far
         known.shape = [(id(group["params"]), len(group["params"])) for group in groups]
+        identities = [list(map(id, group["params"])) for group in groups]
+        seen = (identities, self._watch.leaves.thrown_away)
+        if seen == known.seen:
+            return
+        known.seen = seen
         with torch._C.DisableTorchFunction():
             parts = tuple(
                 self._watch.leaves.members(

@@ -35,6 +35,10 @@ def entered_stack(evidence: Evidence) -> tuple[Site, ...]:
     return () if evidence.entered is None else (evidence.entered, *evidence.entered_under)
 
 
+#: How many iterations of a run that was ended from outside tell what it never does.
+_ENOUGH = 3
+
+
 class Case:
     """One recording under judgement; ``claimed`` are the leaves a root cause was found for.
 
@@ -290,11 +294,12 @@ class Case:
             return None
         return cut
 
-    def part_of_a_library(self, leaves: Iterable[int]) -> Severity | None:
-        """A note, where a library's model has parts that this script has no use for.
+    def severity_of_never(self, leaves: Iterable[int]) -> Severity | None:
+        """What it counts that something never happens to leaves, if less than usual.
 
-        The pooler of a language model that is tuned to tag tokens, say: the rest of what the same
-        line of the user's made is trained.
+        A note, where a library's model has parts that this script has no use for, such as the
+        pooler of a language model that is tuned to tag tokens: the rest of what the same line of
+        the user's made is trained.  A warning, where a limit or a signal ended the run at once.
         """
         trained = {
             self._made_at(leaf) for leaf in self.recording.leaves if self.life(leaf).deposited
@@ -302,7 +307,9 @@ class Case:
         unused = all(
             self.facts(leaf).by_library and self._made_at(leaf) in trained for leaf in leaves
         )
-        return "note" if unused else None
+        if unused:
+            return "note"
+        return "warning" if not self.complete and self.ledger.iterations < _ENOUGH else None
 
     def _made_at(self, leaf: int) -> tuple[str, int, int | None] | None:
         created = self.evidence(leaf).created

@@ -30,7 +30,8 @@ Add what it produces to the loss, or do not compute it.
 
 ## When it is fine
 A head that is only read for its prediction and trained elsewhere belongs to no optimizer here, and
-is not reported.
+is not reported. Where a limit or a signal ended the run in its first two iterations it is a warning:
+a loss that is taken now and then may have been to come.
 
 ## References
 - PyTorch notes: Autograd mechanics
@@ -56,7 +57,7 @@ def check(case: Case) -> Iterator[Verdict]:
             "Add the result to the loss that is backpropagated, or do not compute it.",
             site,
             leaves,
-            severity=case.part_of_a_library(leaves),
+            severity=case.severity_of_never(leaves),
             chain=(
                 Link("used here", site),
                 *((Link("a loss made from it ends here", left.site),) if left is not None else ()),

@@ -8,6 +8,8 @@ import pytest
 
 from gradaudit.model import events as ev
 from gradaudit.model.findings import Span
+from gradaudit.rules.case import Case
+from gradaudit.rules.judge import judge
 
 from .story import Story, at, brief
 
@@ -145,6 +147,19 @@ def test_everything_cut_off_makes_the_backward_fail_and_the_cut_is_named():
         ("body", "head"),
         "loss = tensor(loss.item())",
     )
+
+
+@pytest.mark.parametrize(
+    ("passes", "complete", "severity"),
+    [(1, True, "error"), (2, False, "warning"), (3, False, "error")],
+)
+def test_a_run_that_was_ended_at_once_does_not_prove_what_never_happens(
+    passes: int, complete: bool, severity: str
+):
+    story = fine_tuning()
+    story.train("head", passes=passes)
+    (finding,) = judge(Case(story.recording(), complete=complete))
+    assert brief(finding)[:3] == ("GA101", severity, ("body",))
 
 
 # -- GA103 not-in-loss ---------------------------------------------------------------------------

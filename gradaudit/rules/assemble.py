@@ -34,7 +34,12 @@ def assemble(recording: Recording | None, facts: RunFacts) -> Report:
     """Judge a recording, if there is one, and write the report."""
     if recording is None:
         return _report(facts, None, (), (), ())
-    case = Case(recording, complete=facts.outcome == "completed", whole=facts.whole)
+    case = Case(
+        recording,
+        complete=facts.outcome == "completed",
+        cut_short=facts.outcome in {"stopped", "interrupted"},
+        whole=facts.whole,
+    )
     findings = judge(case)
     timelines = Timelines(case.ledger, len(recording.leaves))
     parameters = _parameters(case, timelines)

@@ -42,7 +42,8 @@ _ENOUGH = 3
 class Case:
     """One recording under judgement; ``claimed`` are the leaves a root cause was found for.
 
-    ``complete`` is whether what was recorded ran to its own end; ``whole`` whether it is all of a
+    ``complete`` is whether what was recorded ran to its own end, ``cut_short`` whether a limit or a
+    signal ended it (an exception of its own does neither); ``whole`` whether it is all of a
     program, so that nothing came before it or after.  Gradients of ``expected`` leaves are wanted,
     whatever the script does with them.
     """
@@ -52,11 +53,13 @@ class Case:
         recording: Recording,
         *,
         complete: bool = True,
+        cut_short: bool = False,
         whole: bool = True,
         expected: frozenset[int] = frozenset(),
     ) -> None:
         self.recording = recording
         self.complete = complete
+        self.cut_short = cut_short
         self.whole = whole
         self.expected = expected
         self.claimed: set[int] = set()
@@ -309,7 +312,7 @@ class Case:
         )
         if unused:
             return "note"
-        return "warning" if not self.complete and self.ledger.iterations < _ENOUGH else None
+        return "warning" if self.cut_short and self.ledger.iterations < _ENOUGH else None
 
     def _made_at(self, leaf: int) -> tuple[str, int, int | None] | None:
         created = self.evidence(leaf).created

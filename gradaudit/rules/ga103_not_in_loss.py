@@ -30,8 +30,8 @@ Add what it produces to the loss, or do not compute it.
 
 ## When it is fine
 A head that is only read for its prediction and trained elsewhere belongs to no optimizer here, and
-is not reported. Where a limit or a signal ended the run in its first two iterations it is a warning:
-a loss that is taken now and then may have been to come.
+is not reported. Where a limit or a signal ended the run in its first two iterations it is a
+warning: a loss that is taken now and then may have been to come.
 
 ## References
 - PyTorch notes: Autograd mechanics

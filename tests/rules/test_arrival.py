@@ -150,15 +150,15 @@ def test_everything_cut_off_makes_the_backward_fail_and_the_cut_is_named():
 
 
 @pytest.mark.parametrize(
-    ("passes", "complete", "severity"),
-    [(1, True, "error"), (2, False, "warning"), (3, False, "error")],
+    ("passes", "cut_short", "severity"),
+    [(1, False, "error"), (2, True, "warning"), (3, True, "error")],
 )
 def test_a_run_that_was_ended_at_once_does_not_prove_what_never_happens(
-    passes: int, complete: bool, severity: str
+    passes: int, cut_short: bool, severity: str
 ):
     story = fine_tuning()
     story.train("head", passes=passes)
-    (finding,) = judge(Case(story.recording(), complete=complete))
+    (finding,) = judge(Case(story.recording(), cut_short=cut_short))
     assert brief(finding)[:3] == ("GA101", severity, ("body",))
 
 

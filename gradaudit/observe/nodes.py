@@ -196,7 +196,7 @@ class Nodes:
             self._explain_cut(node, operation, frame)
 
     def _explain_cut(self, node: Node, operation: Operation, frame: FrameType) -> None:
-        if operation.kind == "detach" or operation.name == "data":
+        if operation.kind == "detach" or operation.name in {"data", "detach_"}:
             node.cut = "detach"
         elif not torch.is_grad_enabled():
             if checkpointing(frame):

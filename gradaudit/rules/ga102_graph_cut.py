@@ -63,7 +63,11 @@ def check(case: Case) -> Iterator[Verdict]:
 
 def _since(case: Case) -> Iterator[Verdict]:
     """Leaves that were fed until an operation began to cut them off, for good."""
-    late = {leaf: cut for leaf in case.recording.leaves if (cut := case.cut_for_good(leaf))}
+    late = {
+        leaf: cut
+        for leaf in case.recording.leaves
+        if leaf not in case.claimed and (cut := case.cut_for_good(leaf))
+    }
     for _, leaves in case.grouped(late, lambda leaf: place(late[leaf])):
         cut, life = late[min(leaves)], case.life(min(leaves))
         text = quoted(expression(cut.site), f"`{cut.operation}`")

@@ -119,7 +119,9 @@ def _chain(cut: Severed) -> Iterator[Link]:
         yield Link("gradients are switched off here", cut.switch)
         yield Link(f"so the result of `{cut.operation}` is not in the graph", cut.site)
     else:
-        yield Link(f"`{cut.operation}` {why(cut)}", cut.site)
+        # what is run under a checkpoint is not what cuts
+        said = expression(cut.site) if cut.kind == "checkpoint" else cut.operation
+        yield Link(f"{quoted(said, 'this')} {why(cut)}", cut.site)
     yield Link("the loss that is backpropagated here does not lead back to it", cut.backward)
 
 

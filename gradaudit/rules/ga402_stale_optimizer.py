@@ -59,8 +59,8 @@ def check(case: Case) -> Iterator[Verdict]:
         inherited = frozenset(heir for leaf in leaves for heir in heirs[leaf])
         yield Verdict(
             f"`{case.optimizer_name(record)}` still holds {several(count, 'parameter')} that "
-            f"the model no longer uses: {does(count, 'it was', 'they were')} replaced here after "
-            "it was built",
+            f"the model no longer uses: {does(count, 'it was', 'they were')} replaced here, when "
+            "the optimizer had been built",
             "Build the optimizer after the model is complete, or give it the new parameters with "
             "add_param_group().",
             site,

@@ -286,9 +286,9 @@ class Case:
         if last_cut is None or last_cut[1].guessed or not life.deposited:
             return None
         iteration, cut = last_cut
-        if iteration <= life.deposited.last or life.hungry < FOR_GOOD or self.comes_back(leaf):
+        if iteration <= life.deposited.last or life.hungry < FOR_GOOD:
             return None
-        return cut
+        return None if self.comes_back(leaf) or self.made_for_a_while(leaf) else cut
 
     def part_of_a_library(self, leaves: Iterable[int]) -> Severity | None:
         """A note, where a library's model has parts that this script has no use for.

@@ -55,7 +55,7 @@ def check(case: Case) -> Iterator[Verdict]:
     yield from _made_anew(case, optimizer)
     too_early = any(built_too_early(case, record) for record in stepping)
     for site, leaves in case.grouped(
-        _outside(case), lambda leaf: case.facts(leaf).escaped or optimizer.site
+        _outside(case), lambda leaf: case.facts(leaf).escaped or _place(optimizer)
     ):
         count = len(leaves)
         escaped = case.facts(min(leaves)).escaped
@@ -108,13 +108,15 @@ def _help(case: Case, optimizer: OptimizerRecord, count: int) -> str:
     )
 
 
-def _known_at(optimizer: OptimizerRecord, count: int) -> Link:
+def _place(optimizer: OptimizerRecord) -> Site:
     """Where an optimizer was built; one that was there before anybody looked is stepped."""
-    without = f"without {does(count, 'it', 'them')}"
-    if optimizer.site is not None:
-        return Link(f"the optimizer is built here, {without}", optimizer.site)
-    stepped = max(optimizer.step_sites, key=optimizer.step_sites.__getitem__)
-    return Link(f"the optimizer is stepped here, {without}", stepped)
+    return optimizer.site or max(optimizer.step_sites, key=optimizer.step_sites.__getitem__)
+
+
+def _known_at(optimizer: OptimizerRecord, count: int) -> Link:
+    done = "stepped" if optimizer.site is None else "built"
+    them = does(count, "it", "them")
+    return Link(f"the optimizer is {done} here, without {them}", _place(optimizer))
 
 
 def _made_anew(case: Case, optimizer: OptimizerRecord) -> Iterator[Verdict]:

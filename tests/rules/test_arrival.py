@@ -147,6 +147,24 @@ def test_everything_cut_off_makes_the_backward_fail_and_the_cut_is_named():
     )
 
 
+@pytest.mark.parametrize("alive", [True, False])
+def test_a_cut_that_lasts_is_a_warning_unless_its_tensor_was_dropped(alive):
+    story = Story("model")
+    story.born("x", kind="tensor", alive=alive)
+    story.optimizer("optimizer", "model")
+    for number in range(16):
+        story.zero("model", "x")
+        if number < 6:
+            story.backward("model", "x")
+        else:
+            story.severed("x")
+            story.backward("model")
+        story.update("x")
+        story.step()
+    expected = [("GA102", "warning", ("x",), "h.detach()")] if alive else []
+    assert [brief(finding) for finding in story.findings()] == expected
+
+
 # -- GA103 not-in-loss ---------------------------------------------------------------------------
 
 

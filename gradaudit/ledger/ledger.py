@@ -69,6 +69,7 @@ class Ledger:
             ev.FreezeMisspelt: self.evidence.freeze_misspelt,
             ev.OptimizerSeen: self._optimizer_seen,
             ev.Backward: self._backward,
+            ev.PartBefore: self._part_before,
             ev.Differentiated: self._differentiated,
             ev.Assigned: self._assigned,
             ev.Cleared: self._cleared,
@@ -257,6 +258,9 @@ class Ledger:
             cohort.life.deposit(entry, iteration)
             if event.closure:
                 self._used.add(entry)
+
+    def _part_before(self, event: ev.PartBefore) -> None:
+        self.backwards[event.site].parts.add(event.part)
 
     def _differentiated(self, event: ev.Differentiated) -> None:
         self._count("autograd.grad", event.site)

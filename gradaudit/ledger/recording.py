@@ -20,7 +20,7 @@ class LeafFacts:
     ``path`` is the same without the number that tells leaves of equal names apart.
     ``escaped`` is where a container or a plain tensor kept it from being registered in its module.
     ``elsewhere`` is whether an optimizer has it of which nothing else was seen.
-    ``evaluating`` is whether the module that owns it was in eval mode at the end.
+    ``evaluating`` is whether the module that owns it was in eval mode in training.
     ``replicated`` is whether DistributedDataParallel keeps it equal on all ranks;
     of such ones ``value_norm`` are norms of its values, by iteration.
     """

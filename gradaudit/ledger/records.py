@@ -62,7 +62,8 @@ class OptimizerRecord:
 class BackwardRecord:
     """What is known of the backwards of one call site.
 
-    ``inputs_read`` counts the reads of what they left in tensors that no optimizer has.
+    ``inputs_read`` counts the reads of what they left in tensors that no optimizer has; ``parts``
+    are where parts of their roots had been backpropagated before.
     """
 
     site: Site
@@ -74,6 +75,7 @@ class BackwardRecord:
     inputs_read: int = 0
     grad_mode_off: Site | None = None
     made: Site | None = None
+    parts: set[Site] = field(default_factory=set)
 
 
 @dataclass(slots=True, eq=False)

@@ -164,6 +164,14 @@ class Backward:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class PartBefore:
+    """The root of a backward was made from another that was backpropagated at ``part``."""
+
+    site: Site
+    part: Site
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Differentiated:
     """``torch.autograd.grad``: gradients were computed and returned, none was accumulated."""
 
@@ -376,6 +384,7 @@ Event: TypeAlias = (
     | FreezeMisspelt
     | OptimizerSeen
     | Backward
+    | PartBefore
     | Differentiated
     | Assigned
     | Cleared

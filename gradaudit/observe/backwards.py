@@ -57,6 +57,7 @@ class Backwards:
         self._book = book
         self._usual: dict[tuple[Site, bool, bool], UnderWay] = {}
         self._beginnings: dict[tuple[object, ...], Beginning] = {}
+        self._parts: set[tuple[Site, Site]] = set()
         self.roots = Roots()
 
     def begins(
@@ -110,7 +111,7 @@ class Backwards:
         for leaf in graph.tensors():
             self._watch.follow(leaf)
         self._optimizers.refresh_all()
-        self._book.look(frame)
+        self._book.look_in_training(frame)
         return graph
 
     def ends(self, under_way: UnderWay, roots: Sequence[Any], *, failed: bool) -> None:
@@ -127,8 +128,16 @@ class Backwards:
         if under_way.graph is not None and not failed:
             with undispatched():
                 self._tell_taken(under_way.graph, deposited)
+                self._tell_part(under_way.graph, beginning.site)
         if not self._probe.over:
             self._probe.consider_ending()
+
+    def _tell_part(self, graph: Below, site: Site) -> None:
+        """Whether its root was made from one with a backward of its own; once for each place."""
+        part = self.roots.part_of(graph)
+        if part is not None and (site, part) not in self._parts:
+            self._parts.add((site, part))
+            self._watch.tell(ev.PartBefore(site, part))
 
     def _tell_taken(self, graph: Below, deposited: Members) -> None:
         """Which leaves it reached and left without gradient, because a hook takes that at once."""

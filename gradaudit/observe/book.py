@@ -46,7 +46,10 @@ _VAIN = 50
 
 @dataclass(slots=True)
 class _Called:
-    """The name of a leaf, and what its module is like; ``early`` for want of a better one."""
+    """The name of a leaf, and what its module is like; ``early`` for want of a better one.
+
+    ``evaluating`` is whether the module was in eval mode in training, or else when it was found.
+    """
 
     name: Name
     early: bool = False
@@ -65,6 +68,8 @@ class Book:
         self._optimizer_names: dict[int, str] = {}
         self._misspelt_told: set[int] = set()
         self._elsewhere: set[int] = set()
+        #: leaves with a name whose modules were not asked in training whether they evaluate
+        self._unasked: set[int] = set()
         self._looked = False
         self._wanting = self._vain = 0
 
@@ -80,6 +85,17 @@ class Book:
         self._looked = True
         frames = self._sites.user_frames(frame)
         self._take(search(scopes(frames, self._sites.sources)), last=last, early=early)
+
+    def look_in_training(self, frame: FrameType) -> None:
+        """A backward or a step is about to run: search, and ask what has a name for its mode."""
+        self.look(frame)
+        leaves = self._watch.leaves
+        for number in self._unasked:
+            module = leaves[number].module if number in leaves else None
+            owner = None if module is None else module()
+            if owner is not None:
+                self._called[number].evaluating = not owner.training
+        self._unasked.clear()
 
     def frame_returns(self, frame: FrameType) -> None:
         """A function of the user's is about to lose its variables."""
@@ -116,10 +132,11 @@ class Book:
         known = self._called.get(leaf.number)
         if known is None or known.early:
             known = self._called[leaf.number] = _Called(name, early)
+            self._unasked.add(leaf.number)
+            known.evaluating = name.module is not None and not name.module.training
         if not early:
             self._watch.leaves.nameless.discard(leaf.number)
         if name.module is not None:
-            known.evaluating = not name.module.training
             if leaf.owner is None:
                 self._belongs(leaf, name.text, name.module, modules)
             name.module = None  # nothing of the user's is kept alive

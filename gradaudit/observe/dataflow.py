@@ -117,7 +117,7 @@ class Dataflow:
             parents += (
                 self.nodes.exports.among(raw, args)
                 if inputs
-                else self.nodes.exports.made_into(outputs[0], operation.name, args, frame)
+                else self.nodes.exports.made_into(outputs[0], operation.name, args, raw, frame)
             )
         for output in outputs:
             if any(output is tensor for tensor in inputs):

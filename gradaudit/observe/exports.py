@@ -1,9 +1,9 @@
 """What was handed from torch to Python, in case Python hands it back.
 
 Nothing is seen of what Python and NumPy do in between, so the way back is guessed: a number is
-known by its value; of a tensor made from Python's data, and of a number that is another one in
-every iteration, it cannot be known what they were computed from, so all values handed out since
-the last backward count as their origin.
+known by its value; of a tensor made from Python's data, and of numbers that are others in every
+iteration, it cannot be known what they were computed from, so all values handed out since the last
+backward count as their origin.
 """
 
 from __future__ import annotations
@@ -43,17 +43,23 @@ _COMMON = frozenset({0.0, 1.0})
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Export:
-    """One value handed out: as numbers, where those are few, or else as a whole."""
+    """One value handed out: as numbers, where those are few, or else as a whole.
+
+    ``fresh`` is whether it was computed from leaves since the last backward.
+    """
 
     node: Node
     numbers: frozenset[float] | None
     pickled: bool
+    fresh: bool
 
 
 class Exports:
     """The values handed to Python since the last backward, step or clearing."""
 
     def __init__(self) -> None:
+        #: how many backwards have begun
+        self.backwards = 0
         self._kept: deque[_Export] = deque(maxlen=_KEPT)
         self._counts: deque[Node] = deque(maxlen=_KEPT)
         #: numbers that went into operations on tensors, by place: those that change are computed
@@ -87,7 +93,8 @@ class Exports:
                 self._counts.append(_guessed(node))
                 return
             numbers = frozenset(_listed(([result],))) or None
-            self._kept.append(_Export(node, numbers, operation == PICKLING))
+            fresh = source.since == self.backwards
+            self._kept.append(_Export(node, numbers, operation == PICKLING, fresh))
 
     def pickled(
         self, frame: FrameType, site: RawSite | None, source: Node, tensor: torch.Tensor
@@ -129,7 +136,12 @@ class Exports:
         return site in self._computed
 
     def made_into(
-        self, output: torch.Tensor, operation: str, arguments: tuple[Any, ...], frame: FrameType
+        self,
+        output: torch.Tensor,
+        operation: str,
+        arguments: tuple[Any, ...],
+        site: RawSite | None,
+        frame: FrameType,
     ) -> tuple[Node, ...]:
         """Exports that a tensor made without any tensor may stem from."""
         if frame.f_code.co_name == _UNPICKLES:
@@ -137,13 +149,26 @@ class Exports:
         if operation not in _FROM_PYTHON:
             return ()
         one = operation == "full" or output.numel() == 1
-        return self._behind(output, frozenset(_listed(arguments)), one=one)
+        numbers = frozenset(_listed(arguments))
+        known = self._behind(output, numbers, one=one)
+        if known or not numbers or site is None or not self._changes(site, max(numbers)):
+            return known
+        return self._computed_from(output)
 
     def behind(self, tensor: torch.Tensor) -> tuple[Node, ...]:
         """Exports that a tensor of Python's data, whose making went unseen, may stem from."""
         few = 1 < tensor.numel() <= _FEW and tensor.device.type == "cpu"
         numbers = frozenset(tensor.flatten().tolist()) if few and tensor.is_floating_point() else ()
-        return self._behind(tensor, frozenset(numbers), one=tensor.numel() == 1)
+        known = self._behind(tensor, frozenset(numbers), one=tensor.numel() == 1)
+        return known if known or not numbers else self._computed_from(tensor)
+
+    def _computed_from(self, tensor: torch.Tensor) -> tuple[Node, ...]:
+        """Numbers that may have been computed with before they were put into a tensor."""
+        if not tensor.is_floating_point():
+            return ()
+        return tuple(
+            _guessed(export.node) for export in self._kept if export.fresh and export.numbers
+        )
 
     def _behind(
         self, tensor: torch.Tensor, numbers: frozenset[float], *, one: bool

@@ -31,7 +31,8 @@ class Node:
     ``connected`` is whether the value requires grad; ``leaf`` the number of the leaf it is,
     ``gradient_of`` the leaf whose ``.grad`` it is, ``shares`` the leaf whose memory it shares.
     ``base`` is the tensor it is a view or detached alias of: what is written into the one is
-    written into the other.  ``switch`` is where grad mode was off when it was made.  ``spent``
+    written into the other.  ``switch`` is where grad mode was off when it was made.  ``since`` is
+    how many backwards there were when leaves last went into what it was made from.  ``spent``
     values were backpropagated.  ``relevant`` values come from leaves or gradients; of the others
     only their origin is kept.  ``guessed`` nodes may not belong where they are.  ``given`` ones are
     leaves into which the values of others were written.  The script has looked at the value of
@@ -52,6 +53,7 @@ class Node:
         "relevant",
         "shares",
         "shown",
+        "since",
         "site",
         "spent",
         "switch",
@@ -72,6 +74,7 @@ class Node:
         self.shares: int | None = None
         self.switch: Site | None = None
         self.base: weakref.ref[Any] | None = None
+        self.since = 0
         self.spent = False
         self.given: Given | None = None
         self.guessed = False

@@ -145,6 +145,10 @@ class Nodes:
         relevant = any(parent.relevant for parent in parents)
         node = Node(operation.name, raw, parents if relevant else (), connected=connected(output))
         node.relevant = relevant
+        node.since = max(
+            (self.backwards if each.leaf is not None else each.since for each in parents),
+            default=self.backwards,
+        )
         if node.connected:
             self.lines.note(output, operation.name, raw)
         if relevant:
@@ -196,7 +200,7 @@ class Nodes:
             self._explain_cut(node, operation, frame)
 
     def _explain_cut(self, node: Node, operation: Operation, frame: FrameType) -> None:
-        if operation.kind == "detach" or operation.name == "data":
+        if operation.kind == "detach" or operation.name in {"data", "detach_"}:
             node.cut = "detach"
         elif not torch.is_grad_enabled():
             if checkpointing(frame):
@@ -214,6 +218,7 @@ class Nodes:
     def ancestry(self, roots: list[Node]) -> Ancestry:
         """What the roots of a backward were made from, what was handed to Python included."""
         self.backwards += 1
+        self.exports.backwards = self.backwards
         return ancestry([*roots, *self.exports.take_counts()], self.backwards)
 
     def losses_left(self) -> Iterator[tuple[Site, frozenset[int], bool]]:

@@ -9,6 +9,7 @@ from typing import Any, TypeAlias
 import torch
 
 from gradaudit.model.sites import Site
+from gradaudit.observe.graph import Below
 from gradaudit.observe.leaves import strong
 
 _Reference: TypeAlias = "weakref.ref[torch.Tensor]"
@@ -49,12 +50,22 @@ class Roots:
             again = again or self._before(tensor, site)
         return scaled, again
 
+    def part_of(self, graph: Below) -> Site | None:
+        """Where a loss was backpropagated before from which the roots of this graph were made."""
+        for reference, site in self._done.values():
+            loss = strong(reference)
+            if loss is None or loss.numel() != 1 or loss.grad_fn in graph.roots:
+                continue
+            if loss.grad_fn in graph.inner:
+                return site
+        return None
+
     def _before(self, tensor: Any, site: Site) -> Site | None:
         """Where a root was backpropagated before; if it was not, it is now."""
         key = id(tensor)
         done = self._done
         entry = done.get(key)  # the identity may have been another tensor's
-        if entry is not None and entry[0]() is not None and strong(entry[0]) is tensor:
+        if entry is not None and strong(entry[0]) is tensor:
             return entry[1]
         if isinstance(tensor, torch.Tensor):  # an edge of the graph is none
             done[key] = (weakref.ref(tensor), site)

@@ -93,7 +93,9 @@ class Writes:
                 if self._nodes.exports
                 else ()
             )
-            parents = (self._nodes.source(target), *others, *numbers)
+            # what it was before counts, not what the operation has made of it: h.detach_()
+            before = self._nodes.source(target) if node is None else node
+            parents = (before, *others, *numbers)
             base = None if node is None or node.base is None else strong(node.base)
             written = self._nodes.record(operation, target, parents, self._nodes.raw(frame), frame)
             if base is not None:

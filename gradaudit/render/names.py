@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
@@ -9,6 +10,9 @@ from dataclasses import dataclass
 FEW = 3
 
 _Path = tuple[str, ...]
+
+#: What components are divided by: the dots that stand in no key of a dict (``p['fc.weight']``).
+_DOT = re.compile(r"\.(?![^\[]*'\])")
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +89,7 @@ def _exact(names: tuple[str, ...], everything: Sequence[str]) -> tuple[Group, ..
         return (Group(".".join(prefix), names, len(known)),)
     branches: dict[tuple[str, bool], list[str]] = {}
     for name in names:
-        path = name.split(".")
+        path = _DOT.split(name)
         # A parameter may bear the name of a module beside it; they are two branches.
         branch = path[len(prefix)], len(path) == len(prefix) + 1
         branches.setdefault(branch, []).append(name)
@@ -98,4 +102,4 @@ def _under(prefix: _Path, names: Iterable[str]) -> tuple[str, ...]:
 
 
 def _parent(name: str) -> _Path:
-    return tuple(name.split(".")[:-1])
+    return tuple(_DOT.split(name)[:-1])

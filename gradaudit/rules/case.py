@@ -293,9 +293,9 @@ class Case:
         if last_cut is None or last_cut[1].guessed or not life.deposited:
             return None
         iteration, cut = last_cut
-        if iteration <= life.deposited.last or life.hungry < FOR_GOOD or self.idle_by_turns(leaf):
+        if iteration <= life.deposited.last or life.hungry < FOR_GOOD:
             return None
-        return cut
+        return None if self.comes_back(leaf) or self.made_for_a_while(leaf) else cut
 
     def severity_of_never(self, leaves: Iterable[int]) -> Severity | None:
         """What it counts that something never happens to leaves, if less than usual.
@@ -340,15 +340,25 @@ class Case:
         An expert that no token chose, a block that stochastic depth dropped: they may be idle
         for as long as was looked.  Siblings that are always used prove the opposite.
         """
-        for index in _INDEX.finditer(self.name(leaf)):
-            siblings = self._families[_family(self.name(leaf), index)]
-            if any(_by_turns(self.life(sibling)) for sibling in siblings if sibling != leaf):
-                return True
-        return False
+        return any(_by_turns(self.life(sibling)) for sibling in self.siblings(leaf))
+
+    def comes_back(self, leaf: int) -> bool:
+        """Whether it, or one alike, has lost its gradient before and was given some again.
+
+        What all of them have lost but once they do not use by turns.
+        """
+        return any(_came_back(self.life(each)) for each in (leaf, *self.siblings(leaf)))
 
 
 def _family(name: str, index: re.Match[str]) -> str:
     return f"{name[: index.start()]}*{name[index.end() :]}"
+
+
+def _came_back(life: Life) -> bool:
+    runs = [run for run in life.timeline if run.last >= life.born]
+    fed = [number for number, run in enumerate(runs) if run.state not in {"none", "frozen"}]
+    interrupted = bool(fed) and fed[-1] - fed[0] >= len(fed)
+    return interrupted or any(run.mixed for run in runs)
 
 
 def _by_turns(life: Life) -> bool:

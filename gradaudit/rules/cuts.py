@@ -69,6 +69,11 @@ _PARTICULAR: tuple[tuple[re.Pattern[str], str], ...] = tuple(
             "state_dict(keep_vars=True).",
         ),
         (
+            r"\bstack_module_state\(",
+            "stack_module_state makes leaves of their own: give these to the optimizer, not the "
+            "parameters of the modules.",
+        ),
+        (
             r"\btorch\.tensor\(|^tensor$|^new_tensor$",
             "torch.tensor copies the values only: use torch.stack, torch.cat or the tensor itself.",
         ),

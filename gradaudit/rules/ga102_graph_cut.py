@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
-from gradaudit.model.events import Severed
+from gradaudit.model.events import LossLeft, Severed
 from gradaudit.model.findings import Span
 from gradaudit.rules.case import Case
 from gradaudit.rules.cuts import expression, help_for, place, why
@@ -42,6 +43,10 @@ frozen parameters or such as no optimizer has.
 """
 
 
+#: An assignment to what a script means to backpropagate: ``value_loss = …``, ``loss["kl"] = …``.
+_LOSS = re.compile(r"\s*[\w.]*(loss|nll|penalty)[^=]*=(?!=)", re.IGNORECASE)
+
+
 def check(case: Case) -> Iterator[Verdict]:
     """Starving leaves that a backward's root was made from, but not by the graph."""
     severed = {leaf: cut for leaf in case.starving() if (cut := _telling(case, leaf)) is not None}
@@ -63,7 +68,11 @@ def check(case: Case) -> Iterator[Verdict]:
 
 def _since(case: Case) -> Iterator[Verdict]:
     """Leaves that were fed until an operation began to cut them off, for good."""
-    late = {leaf: cut for leaf in case.recording.leaves if (cut := case.cut_for_good(leaf))}
+    late = {
+        leaf: cut
+        for leaf in case.recording.leaves
+        if leaf not in case.claimed and (cut := case.cut_for_good(leaf))
+    }
     for _, leaves in case.grouped(late, lambda leaf: place(late[leaf])):
         cut, life = late[min(leaves)], case.life(min(leaves))
         text = quoted(expression(cut.site), f"`{cut.operation}`")
@@ -86,11 +95,12 @@ def _since(case: Case) -> Iterator[Verdict]:
 def _telling(case: Case, leaf: int) -> Severed | None:
     """The cut to tell: the first that is certain.
 
-    None where the value also went, uncut, into a loss that the script left and never looked at:
-    then a stop-gradient beside it is meant, and the loss is what is missing.
+    None where the value also went, uncut, into a loss that the script left: then a stop-gradient
+    beside it is meant, and the loss is what is missing.  What it looked at and does not call a loss
+    may as well be a number for the log.
     """
     left = case.evidence(leaf).loss_left
-    if left is not None and not left.shown:
+    if left is not None and (not left.shown or _called_a_loss(left)):
         return None
     cuts = [cut for cut in case.evidence(leaf).severed if _lasting(case, leaf, cut)]
     return min(
@@ -98,6 +108,11 @@ def _telling(case: Case, leaf: int) -> Severed | None:
         key=lambda cut: (cut.guessed, not case.precedes_step(cut.backward, leaf)),
         default=None,
     )
+
+
+def _called_a_loss(left: LossLeft) -> bool:
+    source = left.site.location.source
+    return source is not None and bool(_LOSS.match(source))
 
 
 def _lasting(case: Case, leaf: int, cut: Severed) -> bool:
@@ -115,7 +130,9 @@ def _chain(cut: Severed) -> Iterator[Link]:
         yield Link("gradients are switched off here", cut.switch)
         yield Link(f"so the result of `{cut.operation}` is not in the graph", cut.site)
     else:
-        yield Link(f"`{cut.operation}` {why(cut)}", cut.site)
+        # what is run under a checkpoint is not what cuts
+        said = expression(cut.site) if cut.kind == "checkpoint" else cut.operation
+        yield Link(f"{quoted(said, 'this')} {why(cut)}", cut.site)
     yield Link("the loss that is backpropagated here does not lead back to it", cut.backward)
 
 

@@ -179,7 +179,8 @@ def _own_group(case: Case, leaf: int) -> tuple[str, Site | None] | None:
         for group in record.groups:
             one_of_several = leaf in group and len(record.groups) > 1 and record.steps
             if one_of_several and not any(case.evidence(each).requires_grad for each in group):
-                return "it has a param group of its own", _frozen_at(case, leaf)
+                name = case.optimizer_name(record)
+                return f"`{name}` has a param group that holds nothing else", _frozen_at(case, leaf)
     return None
 
 

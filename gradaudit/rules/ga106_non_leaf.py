@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from gradaudit.model.events import NoneRead
 from gradaudit.rules.case import Case
+from gradaudit.rules.cuts import expression
 from gradaudit.rules.rule import ARRIVAL, ONCE, Link, Rule, Verdict
 from gradaudit.rules.words import quoted
 
@@ -39,6 +41,10 @@ After `retain_grad()` the gradient is there, and nothing is reported.
 """
 
 
+#: An update by hand that makes a new tensor: ``w - lr * w.grad``.
+_UPDATED = re.compile(r"\.grad\b")
+
+
 def check(case: Case) -> Iterator[Verdict]:
     """Reads of tensors that are no leaves, one finding for one place where they became results."""
     groups: dict[object, list[NoneRead]] = {}
@@ -70,8 +76,7 @@ def _verdict(case: Case, reads: list[NoneRead]) -> Verdict:
     return Verdict(
         f"{told} {'is the result' if one else 'are results'} of {operation}, "
         f"not {'a leaf: its' if one else 'leaves: their'} .grad is never filled",
-        "Make the leaf last: apply the operation first and requires_grad_() to its result; or call "
-        "retain_grad() on it to see the gradient of an intermediate value.",
+        _help(first),
         first.origin or first.site,
         subjects=names,
         explains=_behind(case, reads),
@@ -80,6 +85,18 @@ def _verdict(case: Case, reads: list[NoneRead]) -> Verdict:
             *(Link(_how(read), read.site) for read in reads[:3]),
         ),
         span=case.everything(),
+    )
+
+
+def _help(read: NoneRead) -> str:
+    if _UPDATED.search("" if read.origin is None else expression(read.origin) or ""):
+        return (
+            "Update the leaf in place, under torch.no_grad(), and clear its .grad: what an "
+            "expression returns is a new tensor, and no leaf."
+        )
+    return (
+        "Make the leaf last: apply the operation first and requires_grad_() to its result; or call "
+        "retain_grad() on it to see the gradient of an intermediate value."
     )
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 from gradaudit.ledger.tally import SiteTally
 from gradaudit.rules.case import Case
@@ -29,7 +30,8 @@ Clear before the backward, or after the step. Everywhere else its place is a mat
 
 ## When it is fine
 Clearing a part of the gradients by hand before the step (not training the last layer in the first
-epoch) is done on purpose and not reported. Neither are evaluations of a closure.
+epoch) is done on purpose and not reported, but for a note where the whole run applied nothing to
+that part. Neither are evaluations of a closure.
 
 ## References
 - torch.optim.Optimizer.zero_grad
@@ -38,11 +40,20 @@ epoch) is done on purpose and not reported. Neither are evaluations of a closure
 
 def check(case: Case) -> Iterator[Verdict]:
     """Lives whose steps mostly find what a clearing has left."""
-    starved: dict[int, SiteTally] = {}
-    for leaf in case.recording.leaves:
-        tally = _telling(case, leaf)
-        if tally is not None:
-            starved[leaf] = tally
+    yield from _verdicts(case, _telling)
+    for verdict in _verdicts(case, _left_out):
+        yield replace(
+            verdict,
+            severity="note",
+            help="If that is meant, freeze them: requires_grad_(False) says so, and saves the "
+            f"backward. If not: {verdict.help[0].lower()}{verdict.help[1:]}",
+        )
+
+
+def _verdicts(case: Case, telling: Callable[[Case, int], SiteTally | None]) -> Iterator[Verdict]:
+    starved = {
+        leaf: tally for leaf in case.recording.leaves if (tally := telling(case, leaf)) is not None
+    }
     for site, leaves in case.grouped(starved, lambda leaf: starved[leaf].main_site()):
         first = min(leaves)
         tally = starved[first]
@@ -72,6 +83,14 @@ def _telling(case: Case, leaf: int) -> SiteTally | None:
         if often and (whole or (not by_hand and not life.applied.count)):
             return tally
     return None
+
+
+def _left_out(case: Case, leaf: int) -> SiteTally | None:
+    """The steps of a whole run that left out what was cleared by hand."""
+    life = case.life(leaf)
+    tally = life.starved.get((True, False))
+    never = tally is not None and not life.applied and tally.count == life.missing.count
+    return tally if never and leaf not in case.claimed else None
 
 
 RULE = Rule(

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from gradaudit.ledger.stock import Mixture
+from gradaudit.ledger.stock import Mixture, MixtureKind
 from gradaudit.ledger.tally import Tally
+from gradaudit.model.sites import Site
 from gradaudit.rules.case import Case
 from gradaudit.rules.provenance import chain, for_an_input, mixtures, now_and_then, root_of
 from gradaudit.rules.rule import ACCUMULATION, SEVERAL, Rule, Verdict
-from gradaudit.rules.words import several
+from gradaudit.rules.words import does, several
 
 DOCUMENTATION = """
 ## What it finds
 A step applies, besides the gradients of the training loss, those of another backward that was
-called for something else: the same loss backpropagated twice, an attack or a penalty that wanted
-the gradient of its input, a monitor that wanted a norm.
+called for something else: the same loss backpropagated twice, by itself or within a sum, an attack
+or a penalty that wanted the gradient of its input, a monitor that wanted a norm.
 
 ## Why it matters
 The same loss twice doubles the gradient. An attack's backward trains the model on the clean batch
@@ -35,12 +36,17 @@ or call `optimizer.zero_grad()` before the training backward.
 
 ## When it is fine
 Several losses with several backwards that belong to one step are not reported: only where both
-were of the same tensor (an error), where a stray one's gradients were read in an input or, now and
-then, in the parameters (a warning: they may be meant to train as well).
+were of the same tensor, or one of a part of the other's (an error), where a stray one's gradients
+were read in an input or, now and then, in the parameters (a warning: they may be meant to train as
+well).
 
 ## References
 - torch.autograd.grad
 """
+
+
+#: Mixtures of backwards of which nothing says that they do not belong together.
+_UNRELATED: tuple[MixtureKind, ...] = ("beside", "read")
 
 
 def check(case: Case) -> Iterator[Verdict]:
@@ -48,7 +54,9 @@ def check(case: Case) -> Iterator[Verdict]:
     for mixture, leaves in mixtures(case, "again"):
         if leaves[min(leaves)].count >= 2 or case.life(min(leaves)).applied.count <= 2:
             yield _twice(case, mixture, leaves)
-    for kind in ("beside", "read"):
+    for mixture, leaves in _parts(case):
+        yield _part(case, mixture, leaves)
+    for kind in _UNRELATED:
         for mixture, leaves in mixtures(case, kind):
             if for_an_input(case, mixture):
                 yield _beside(case, mixture, leaves, "the gradient of its input")
@@ -56,16 +64,48 @@ def check(case: Case) -> Iterator[Verdict]:
                 yield _beside(case, mixture, leaves, "a look at the gradients")
 
 
+def _parts(case: Case) -> Iterator[tuple[Mixture, dict[int, Tally]]]:
+    """Backwards of losses of which the training loss is made."""
+    found: dict[tuple[Site, Site], tuple[Mixture, dict[int, Tally]]] = {}
+    for kind in _UNRELATED:
+        for mixture, leaves in mixtures(case, kind):
+            if mixture.stray in case.ledger.backwards[mixture.main].parts:
+                both = mixture.stray, mixture.main
+                found.setdefault(both, (mixture, {}))[1].update(leaves)
+    yield from found.values()
+
+
 def _twice(case: Case, mixture: Mixture, leaves: dict[int, Tally]) -> Verdict:
     first = min(leaves)
     return Verdict(
-        f"{root_of(case, mixture.stray)} is backpropagated a second time: "
-        f"{several(len(leaves), 'parameter')} hold its gradient twice when they are updated",
+        f"{root_of(case, mixture.stray)} is backpropagated a second time: {_held_twice(leaves)}",
         "Remove one of the two backwards, or clear the gradients between them.",
         mixture.stray,
         frozenset(leaves),
         chain=chain(case, Mixture("again", mixture.main, mixture.stray), first),
         span=leaves[first].span(),
+    )
+
+
+def _part(case: Case, mixture: Mixture, leaves: dict[int, Tally]) -> Verdict:
+    first = min(leaves)
+    return Verdict(
+        f"{root_of(case, mixture.stray)} is backpropagated here, and once more as a part of "
+        f"{root_of(case, mixture.main)}: {_held_twice(leaves)}",
+        "Backpropagate the sum only, or each part only once; for a look at the gradients of a part "
+        "use torch.autograd.grad.",
+        mixture.stray,
+        frozenset(leaves),
+        chain=chain(case, mixture, first),
+        span=leaves[first].span(),
+    )
+
+
+def _held_twice(leaves: dict[int, Tally]) -> str:
+    count = len(leaves)
+    return (
+        f"{several(count, 'parameter')} {does(count, 'holds', 'hold')} its gradient twice when "
+        f"{does(count, 'it is', 'they are')} updated"
     )
 
 

@@ -51,11 +51,11 @@ def check(case: Case) -> Iterator[Verdict]:
     trained = {leaf for record in stepping for leaf in record.members}
     if not any(case.evidence(leaf).kind == "parameter" for leaf in trained):
         return  # an input is optimised; the networks only lead to it
-    optimizer = _known_at(stepping[0])
+    optimizer = stepping[0]
     yield from _made_anew(case, optimizer)
     too_early = any(built_too_early(case, record) for record in stepping)
     for site, leaves in case.grouped(
-        _outside(case), lambda leaf: case.facts(leaf).escaped or optimizer.site
+        _outside(case), lambda leaf: case.facts(leaf).escaped or _place(optimizer)
     ):
         count = len(leaves)
         escaped = case.facts(min(leaves)).escaped
@@ -65,11 +65,11 @@ def check(case: Case) -> Iterator[Verdict]:
             "no optimizer has " + does(count, "it", "them"),
             "Register it: nn.ModuleList, nn.ModuleDict or nn.Parameter instead of the plain object."
             if escaped is not None
-            else "Give it to the optimizer, or freeze it with requires_grad_(False).",
+            else _help(case, optimizer, count),
             site,
             leaves,
             severity="error" if escaped is not None or too_early else "warning",
-            chain=tuple(_chain(escaped, optimizer, life.deposited.main_site())),
+            chain=tuple(_chain(escaped, _known_at(optimizer, count), life.deposited.main_site())),
             span=life.deposited.span(),
         )
 
@@ -97,15 +97,29 @@ def _outside(case: Case) -> list[int]:
     ]
 
 
-def _known_at(optimizer: OptimizerRecord) -> Link:
+def _help(case: Case, optimizer: OptimizerRecord, count: int) -> str:
+    them = does(count, "it", "them")
+    give = f"Give {them} to the optimizer, or freeze {them} with requires_grad_(False)."
+    if all(optimizer.groups):
+        return give
+    return (
+        f"{give} A param group of `{case.optimizer_name(optimizer)}` is empty: what parameters() "
+        "returns can be gone through only once."
+    )
+
+
+def _place(optimizer: OptimizerRecord) -> Site:
     """Where an optimizer was built; one that was there before anybody looked is stepped."""
-    if optimizer.site is not None:
-        return Link("the optimizer is built here, without it", optimizer.site)
-    stepped = max(optimizer.step_sites, key=optimizer.step_sites.__getitem__)
-    return Link("the optimizer is stepped here, without it", stepped)
+    return optimizer.site or max(optimizer.step_sites, key=optimizer.step_sites.__getitem__)
 
 
-def _made_anew(case: Case, optimizer: Link) -> Iterator[Verdict]:
+def _known_at(optimizer: OptimizerRecord, count: int) -> Link:
+    done = "stepped" if optimizer.site is None else "built"
+    them = does(count, "it", "them")
+    return Link(f"the optimizer is {done} here, without {them}", _place(optimizer))
+
+
+def _made_anew(case: Case, optimizer: OptimizerRecord) -> Iterator[Verdict]:
     """Parameters that a forward makes, and the next one makes again."""
     fleeting = [
         leaf
@@ -132,7 +146,13 @@ def _made_anew(case: Case, optimizer: Link) -> Iterator[Verdict]:
             subjects=tuple(sorted(paths)),
             explains=leaves,
             severity="warning",
-            chain=tuple(_chain(None, optimizer, case.life(min(leaves)).deposited.main_site())),
+            chain=tuple(
+                _chain(
+                    None,
+                    _known_at(optimizer, len(paths)),
+                    case.life(min(leaves)).deposited.main_site(),
+                )
+            ),
             span=case.everything(),
         )
 
@@ -142,7 +162,7 @@ def _chain(escaped: Site | None, optimizer: Link, fed: Site | None) -> Iterator[
         yield Link("kept here, where its module does not see it", escaped)
     yield optimizer
     if fed is not None:
-        yield Link("it receives a gradient here", fed)
+        yield Link("gradients arrive here", fed)
 
 
 def _should_be_trained(case: Case, leaf: int) -> bool:

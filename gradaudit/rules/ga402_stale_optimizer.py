@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from gradaudit.model.findings import Span
 from gradaudit.model.sites import Site
 from gradaudit.rules.case import Case, created_stack
 from gradaudit.rules.rule import MANY, OPTIMIZER, Link, Rule, Verdict
@@ -59,8 +60,8 @@ def check(case: Case) -> Iterator[Verdict]:
         inherited = frozenset(heir for leaf in leaves for heir in heirs[leaf])
         yield Verdict(
             f"`{case.optimizer_name(record)}` still holds {several(count, 'parameter')} that "
-            f"the model no longer uses: {does(count, 'it was', 'they were')} replaced here after "
-            "it was built",
+            f"the model no longer uses: {does(count, 'it was', 'they were')} replaced here, when "
+            "the optimizer had been built",
             "Build the optimizer after the model is complete, or give it the new parameters with "
             "add_param_group().",
             site,
@@ -75,8 +76,14 @@ def check(case: Case) -> Iterator[Verdict]:
                 ),
                 Link("the old ones are stepped here", case.step_site(first)),
             ),
-            span=case.everything(),
+            span=_since(case, heirs[first]),
         )
+
+
+def _since(case: Case, heirs: tuple[int, ...]) -> Span:
+    """From when on what has taken a place was trained, to the end."""
+    first, last = min(case.life(heir).deposited.first for heir in heirs), case.everything().last
+    return Span(first, last, last - first + 1)
 
 
 def _given_copies(

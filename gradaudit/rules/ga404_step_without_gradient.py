@@ -88,7 +88,7 @@ def _ended(case: Case) -> Iterator[Verdict]:
         and case.life(leaf).applied
         and case.life(leaf).hungry >= FOR_GOOD
         and case.evidence(leaf).requires_grad
-        and not case.idle_by_turns(leaf)
+        and not case.comes_back(leaf)
         and not case.made_for_a_while(leaf)
     ]
     for site, leaves in case.grouped(ended, case.step_site):

@@ -62,6 +62,10 @@ _GENERAL = (
     "Look at what goes into this operation in that iteration: something overflows, or is where "
     "there is no derivative."
 )
+_FORWARD = (
+    "The loss is NaN or Inf already, so the forward made it: look for what divides by 0, overflows "
+    "or is where it has no value, here or ahead of this operation."
+)
 _HOOKED = (
     "Look at what it computes from the gradients it is given: nothing should be divided by a norm "
     "that may be 0."
@@ -120,7 +124,8 @@ def _verdict(
         help_ = _UNSEEN
     else:
         message = f"{_maker(made)} makes {subject} NaN or Inf, and {steps}"
-        help_ = _HOOKED if made.by_hook else _ADVICE.get(made.operation, _GENERAL)
+        general = _GENERAL if made.loss_finite else _FORWARD
+        help_ = _HOOKED if made.by_hook else _ADVICE.get(made.operation, general)
     return Verdict(
         message,
         help_,

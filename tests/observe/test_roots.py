@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 
 from gradaudit.model.sites import Location, Site
+from gradaudit.observe.graph import below
 from gradaudit.observe.roots import Roots
 
 FIRST, SECOND = (Site(Location("train.py", line, line, 1, 9)) for line in (1, 2))
@@ -27,3 +28,16 @@ def test_other_losses_are_not():
     results = [torch.ones(()), torch.ones(())]
     roots.note_scaled(losses, results)
     assert [roots.meet([each], FIRST) for each in results] == [(True, None), (True, None)]
+
+
+def test_a_sum_is_made_of_losses_that_were_backpropagated():
+    roots = Roots()
+    weight = torch.ones(3, requires_grad=True)
+    values = weight * 2
+    loss, other = values.sum(), values.square().sum()
+    roots.meet([values], FIRST)  # with gradients from elsewhere: no loss
+    assert roots.part_of(below([other])) is None
+    roots.meet([loss], SECOND)
+    assert roots.part_of(below([loss])) is None
+    assert roots.part_of(below([other])) is None
+    assert roots.part_of(below([loss + other])) is SECOND

@@ -32,6 +32,12 @@ HEAD = ["net.head.w"]
         (list("abcd"), [], "4 parameters, among them a, b and c"),
         (list("abcd"), list("abcde"), "4 of 5 parameters, among them a, b and c"),
         (["d", "d.x", "d.y", "w"], [], "4 parameters, among them d, d.x and d.y"),
+        (
+            [f"p['f.{i}']" for i in "abcd"],
+            [],
+            "4 parameters, among them p['f.a'], p['f.b'] and p['f.c']",
+        ),
+        ([f"m.p['f.{i}'].{end}" for i in "ab" for end in "wb"], [], "4 parameters under m"),
         (["..", ".", "", "a..b"], [], "4 parameters, among them .., . and "),
     ],
 )  # fmt: skip

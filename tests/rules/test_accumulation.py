@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from gradaudit.model import events as ev
+
 from .story import Story, at, brief
 
 BOTH = ("g", "d")
@@ -197,6 +199,21 @@ def test_the_same_root_twice_points_at_the_second():
         story.backward("a", line="loss.backward() # again", again=at("loss.backward()"))
         story.step()
     assert brief(story.finding()) == ("GA303", "error", ("a",), "loss.backward() # again")
+
+
+@pytest.mark.parametrize("part", [False, True])
+def test_a_part_of_the_loss_with_a_backward_of_its_own_points_at_that(part):
+    story = one("b")
+    for number in range(3):
+        story.zero("a", "b")
+        story.backward("a", "b", line="part.backward()")
+        story.read("a")
+        story.backward("a", "b", line="total.backward()")
+        if part and not number:
+            story.ledger.feed(ev.PartBefore(at("total.backward()"), at("part.backward()")))
+        story.step()
+    expected = ("GA303", "error", ("a", "b"), "part.backward()")
+    assert [brief(finding) for finding in story.findings()] == [expected] * part
 
 
 @pytest.mark.parametrize("cleared", [False, True])

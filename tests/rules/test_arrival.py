@@ -162,6 +162,24 @@ def test_a_run_that_was_ended_at_once_does_not_prove_what_never_happens(
     assert brief(finding)[:3] == ("GA101", severity, ("body",))
 
 
+@pytest.mark.parametrize("alive", [True, False])
+def test_a_cut_that_lasts_is_a_warning_unless_its_tensor_was_dropped(alive):
+    story = Story("model")
+    story.born("x", kind="tensor", alive=alive)
+    story.optimizer("optimizer", "model")
+    for number in range(16):
+        story.zero("model", "x")
+        if number < 6:
+            story.backward("model", "x")
+        else:
+            story.severed("x")
+            story.backward("model")
+        story.update("x")
+        story.step()
+    expected = [("GA102", "warning", ("x",), "h.detach()")] if alive else []
+    assert [brief(finding) for finding in story.findings()] == expected
+
+
 # -- GA103 not-in-loss ---------------------------------------------------------------------------
 
 

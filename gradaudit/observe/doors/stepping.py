@@ -167,7 +167,7 @@ class SteppingDoor:
         self._probe.arm(frame)
         if self._watch.probing:
             with undispatched():
-                self._book.look(frame)
+                self._book.look_in_training(frame)
                 self._probe.tell_entered()
                 self._probe.tell_losses_left()
 

@@ -49,7 +49,7 @@
   function grown() {
     const root = { label: "", children: new Map(), members: [], open: true };
     data.parameters.forEach(({ name }, index) => {
-      const path = name.split(".");
+      const path = name.split(/\.(?![^[]*'\])/);  // at no dot in the key of a dict
       let node = root;
       node.members.push(index);
       path.forEach((part, depth) => {

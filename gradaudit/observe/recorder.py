@@ -193,12 +193,12 @@ class Recorder:
                 self._book.owned_elsewhere(self._optimizers.untouched())
 
     def _uninstall(self) -> None:
-        self._arrivals.off = True
         with ExitStack() as each:  # one that fails keeps none of the others from being done
             each.callback(self._patches.undo)
             for hook in self._hooks:
                 each.callback(hook.remove)
             each.callback(self._probe.close, sys._getframe(1))
+            each.callback(self._arrivals.end)  # done first
 
     @property
     def on(self) -> bool:

@@ -70,6 +70,8 @@ GUARDS = frozenset(
         "care.Inside.__init__",
         "care._described",
         "care._say",
+        "headroom.Headroom.__enter__",
+        "headroom.Headroom.__exit__",
         "measured.Measured._ran",
         "function_mode.CallMode.__torch_function__",
         "function_mode.CallMode._after",

@@ -18,26 +18,21 @@ class Arrivals:
     """
 
     def __init__(self, care: Care, sites: SiteBook, probe: Probe) -> None:
+        self.off = True
         self.known: int | None = None
-        self._off = True
         self._care = care
         self._sites = sites
         self._probe = probe
         self._thread: int | None = None
 
-    @property
-    def off(self) -> bool:
-        """Whether nobody watches."""
-        return self._off
-
-    @off.setter
-    def off(self, off: bool) -> None:
-        self._off = off
+    def end(self) -> None:
+        """Nobody watches any more."""
+        self.off = True
         self.known = None
 
     def ours(self) -> bool:
         """Whether somebody watches, and this thread."""
-        if self._off:
+        if self.off:
             return False
         return self._thread == get_ident() or self._first_thread()
 

@@ -100,10 +100,11 @@ class SteppingDoor:
 
     def step_enters(self, optimizer: Optimizer, frame: FrameType, *, closure: bool = False) -> None:
         """Gradients are applied as they are now, which a ``closure`` may have left."""
-        if self._sampler.waiting:
-            self._tell_samples()
         began = perf_counter()
         try:
+            if self._sampler.waiting:
+                self._tell_samples()
+                began = perf_counter()
             arrivals = self._arrivals
             if arrivals.known != get_ident() and not arrivals.expected(frame):
                 return

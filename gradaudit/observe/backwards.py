@@ -31,8 +31,8 @@ class UnderWay:
     """A backward that is running, and while the probe is on, the tensors it began from.
 
     ``meant`` is what its roots were made from; ``hooked`` are the hooks on its graph; ``paused``
-    is whether the function mode is off while it runs.  ``usual`` is whether there is nothing to be
-    said of it but which gradients it filled.
+    and ``untraced`` are whether function mode and tracer are off while it runs.  ``usual`` is
+    whether there is nothing to be said of it but which gradients it filled.
     """
 
     beginning: Beginning
@@ -42,6 +42,7 @@ class UnderWay:
     roots: Sequence[torch.Tensor] = ()
     hooked: Backward | None = None
     paused: bool = False
+    untraced: bool = False
 
 
 class Backwards:
@@ -72,6 +73,7 @@ class Backwards:
             )
             watch.backward_begins(usual.beginning)
             return usual
+        untraced = self._probe.tracer.pause()
         tensors = [root for root in roots if isinstance(root, torch.Tensor)]
         root = meant = graph = None
         with undispatched():
@@ -88,6 +90,7 @@ class Backwards:
             meant=meant,
             graph=graph,
             roots=() if graph is None else tensors,
+            untraced=untraced,
         )
 
     def _as_always(self, site: Site, scaled: bool, closure: bool) -> UnderWay:

@@ -31,6 +31,7 @@ from gradaudit.model.sites import TRAMPOLINE
 from gradaudit.observe.dataflow import Dataflow
 from gradaudit.observe.headroom import Headroom
 from gradaudit.observe.sites import TORCH
+from gradaudit.observe.tracer import PAUSES_CHEAPLY, LoopTracer
 
 _C_FUNCTIONS = (
     BuiltinFunctionType,
@@ -59,9 +60,11 @@ class CallMode(TorchFunctionMode):
         dataflow: Dataflow,
         fault: Callable[[str, Exception], None],
         followed: Callable[[FrameType], None],
+        tracer: LoopTracer,
     ) -> None:
         super().__init__()
         self._followed = followed
+        self._tracer = tracer
         self.dataflow = dataflow
         self.listening = True
         #: whether an optimizer calls closures: what it does between them is its own affair
@@ -87,6 +90,7 @@ class CallMode(TorchFunctionMode):
             self.stepping and frame.f_code.co_filename.startswith(_OPTIMIZERS)
         )
         began = perf_counter()
+        untraced = PAUSES_CHEAPLY and self._tracer.pause()
         with self._room:
             try:
                 if frame.f_code is handle_torch_function.__code__:
@@ -99,17 +103,21 @@ class CallMode(TorchFunctionMode):
             held = looking and self._before(func, args)
         self.seconds += perf_counter() - began
         try:
-            result = call(func, args, kwargs)
-        except BaseException as error:
-            trace = error.__traceback__
-            if trace is not None and trace.tb_next is not None:
-                error.__traceback__ = trace.tb_next.tb_next  # this frame and the trampoline's
-            raise
-        if looking:
-            began = perf_counter()
-            with self._room:
-                self._after(func, args, kwargs, result, frame, held=held)
-            self.seconds += perf_counter() - began
+            try:
+                result = call(func, args, kwargs)
+            except BaseException as error:
+                trace = error.__traceback__
+                if trace is not None and trace.tb_next is not None:
+                    error.__traceback__ = trace.tb_next.tb_next  # this frame and the trampoline's
+                raise
+            if looking:
+                began = perf_counter()
+                with self._room:
+                    self._after(func, args, kwargs, result, frame, held=held)
+                self.seconds += perf_counter() - began
+        finally:
+            if untraced:
+                self._tracer.go_on()
         return result
 
     def _before(self, func: Any, args: Any) -> bool:

@@ -67,8 +67,8 @@ class Probe:
         self.causes = Causes(
             self.dataflow.nodes.lines, self.dataflow.hooks, sites, watch.leaves.members
         )
-        self.mode = CallMode(self.dataflow, self._fault, self._followed)
         self.tracer = LoopTracer(sites, self.safe_moment, leaving, failed)
+        self.mode = CallMode(self.dataflow, self._fault, self._followed, self.tracer)
         self.iterations = 0
         self.over = False
         self._armed = False
@@ -77,6 +77,7 @@ class Probe:
         self._trained_at = 0
         self._pauses = 0
         self._left = False
+        self._untraced = False
         self._until: int | None = None
         self._reopenings = 0
         self._began_at = 0
@@ -110,9 +111,10 @@ class Probe:
             return
         self._trained_at = self.dataflow.calls
         self.dataflow.nodes.trained()
-        if outermost and self._pauses:  # a step has raised, and nobody said that it was over
+        if outermost:  # if something paused for is over, and nobody said so, it has raised
             self._pauses = 0
             self._return()
+            self.tracer.go_on()
         if self._resting:
             self._resting = False
             self.mode.enter()
@@ -128,6 +130,7 @@ class Probe:
         if self.over or not self.mode.own_thread:
             return
         self._pauses += 1
+        self._untraced = self.tracer.pause() or self._untraced
         if self.mode.entered:
             self._left = True
             self.mode.leave()
@@ -141,6 +144,9 @@ class Probe:
             self._return()
 
     def _return(self) -> None:
+        if self._untraced:
+            self._untraced = False
+            self.tracer.go_on()
         if self._left:
             self._left = False
             self.mode.enter()
@@ -210,7 +216,7 @@ class Probe:
         if self.over:
             return
         self.over = True
-        self._watch.probing = self._left = self.mode.listening = False
+        self._watch.probing = self._left = self._untraced = self.mode.listening = False
         with ExitStack() as each:  # one that fails keeps none of the others from being done
             each.callback(self.dataflow.nodes.forget)
             each.callback(self.dataflow.hooks.forget)

@@ -25,6 +25,7 @@ from gradaudit.observe.doors.registration import RegistrationDoor
 from gradaudit.observe.doors.scaling import ScalingDoor
 from gradaudit.observe.doors.stepping import SteppingDoor
 from gradaudit.observe.forks import stay_out_of_children
+from gradaudit.observe.groups import let_groups_end
 from gradaudit.observe.instruments import Instruments
 from gradaudit.observe.leaves import undispatched
 from gradaudit.observe.optimizers import Optimizers
@@ -121,6 +122,7 @@ class Recorder:
             CompilingDoor(instruments, arrivals, self._stepping),
         ):
             self._hooks += door.observe(self._patches)
+        let_groups_end(self._patches)
         stay_out_of_children(self)
         self._probe.begin()
         if not self._whole and compiled_already():
@@ -226,11 +228,8 @@ class Recorder:
     # -- what others call ------------------------------------------------------------------------
 
     def _attended(self, over: int) -> int:
-        self._probe.tracer.pause()
-        try:
+        with self._probe.tracer.paused():
             return self._attend(self, over)
-        finally:
-            self._probe.tracer.go_on()
 
     def _frame_returns(self, frame: FrameType) -> None:
         with self._care.inside("a name"), undispatched():

@@ -63,6 +63,7 @@ class SourceFile:
 
     def __init__(self, path: str) -> None:
         self.path = path
+        self._on: dict[int, tuple[ast.stmt | ast.expr, ...]] = {}
 
     @property
     def text(self) -> str:
@@ -122,15 +123,19 @@ class SourceFile:
 
     @cached_property
     def _placed(self) -> tuple[tuple[int, int, ast.stmt | ast.expr], ...]:
-        """Every node that has a place, with its lines: each new place is looked up in them."""
+        """Every node that has a place, with its lines: each new line is looked up in them."""
         return tuple(
             (node.lineno, node.end_lineno or node.lineno, node)
             for node in self._nodes
             if isinstance(node, (ast.stmt, ast.expr))
         )
 
-    def _nodes_on(self, line: int) -> Iterator[ast.stmt | ast.expr]:
-        return (node for start, end, node in self._placed if start <= line <= end)
+    def _nodes_on(self, line: int) -> tuple[ast.stmt | ast.expr, ...]:
+        known = self._on.get(line)
+        if known is None:
+            known = tuple(node for start, end, node in self._placed if start <= line <= end)
+            self._on[line] = known
+        return known
 
     def attributes(self, line: int, attribute: str) -> list[ast.Attribute]:
         """The expressions ``<subject>.<attribute>`` on a line."""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from time import perf_counter
 from types import FrameType
 from typing import Any
@@ -11,6 +12,10 @@ from typing import Any
 from gradaudit.observe.headroom import Headroom
 from gradaudit.observe.sites import SiteBook
 from gradaudit.observe.source import LoopRange
+
+#: Until 3.11 a tracer slows the interpreter down in every frame, its own calls or not, and costs
+#: nothing to take away for a moment; from 3.12 on that has all code on the stack instrumented anew.
+PAUSES_CHEAPLY = sys.version_info < (3, 12)
 
 
 class LoopTracer:
@@ -32,6 +37,7 @@ class LoopTracer:
         self._moment = moment
         self._leaving = leaving
         self._failed = failed
+        self._seen = sites.user.seen
         self._entered: dict[int, LoopRange] = {}
         self.passes: dict[tuple[str, int], int] = {}
         self.seconds = 0.0
@@ -61,19 +67,37 @@ class LoopTracer:
             if user.f_trace == self._local:
                 user.f_trace = None
 
-    def pause(self) -> None:
-        """The audit is about to make many small calls, and every one of them would be traced."""
-        if self.on and sys.gettrace() == self._global:
-            self._paused = True
-            sys.settrace(None)
+    def pause(self) -> bool:
+        """The audit or torch is about to make many small calls, and every one would be traced.
+
+        Whether there is anything to go on with when they are made.
+        """
+        if not self.on or sys.gettrace() != self._global:
+            return False
+        self._paused = True
+        sys.settrace(None)
+        return True
 
     def go_on(self) -> None:
-        """It has made them; nothing is done if the tracer was stopped meanwhile."""
+        """They are made; nothing is done if the tracer was stopped or replaced meanwhile."""
         if self._paused and self.on and sys.gettrace() is None:
             sys.settrace(self._global)
         self._paused = False
 
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """For work of the audit's own."""
+        paused = self.pause()
+        try:
+            yield
+        finally:
+            if paused:
+                self.go_on()
+
     def _global(self, frame: FrameType, event: str, arg: Any) -> Any:  # noqa: ARG002
+        # every call of a Python function comes here, our own and torch's among them
+        if self._seen.get(frame.f_code.co_filename) is False:
+            return None
         with self._room:
             try:
                 return self._local if self._sites.user.owns(frame.f_code) else None

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
+from gradaudit.model.sites import Site
 from gradaudit.rules.case import Case, entered_stack
 from gradaudit.rules.reads import read_links
 from gradaudit.rules.rule import ARRIVAL, Link, Rule, Verdict
@@ -37,6 +38,9 @@ warning: a loss that is taken now and then may have been to come.
 - PyTorch notes: Autograd mechanics
 """
 
+#: How many of the places that come to one end are shown.
+_SHOWN = 3
+
 
 def check(case: Case) -> Iterator[Verdict]:
     """Starving leaves that entered operations from which no way leads to a root."""
@@ -47,21 +51,28 @@ def check(case: Case) -> Iterator[Verdict]:
         for leaf in case.starving()
         if case.evidence(leaf).requires_grad and case.evidence(leaf).entered is not None
     ]
-    for site, leaves in case.gathered(dropped, entered_stack):
+    for uses, leaves in _by_end(case, case.gathered(dropped, entered_stack)):
         count = len(leaves)
         left = case.evidence(min(leaves)).loss_left
-        dead_end = None if left is not None else case.evidence(min(leaves)).dead_end
+        end = _end(case, leaves)
         yield Verdict(
             f"{several(count, 'parameter')} {does(count, 'was', 'were')} used here, but nothing "
-            f"made from {does(count, 'it', 'them')} reaches a loss that is backpropagated",
+            f"made from {does(count, 'it', 'them')} reaches a loss that is backpropagated"
+            if len(uses) == 1
+            else f"what {several(count, 'parameter')} produce ends here: nothing made from them "
+            "reaches a loss that is backpropagated",
             "Add the result to the loss that is backpropagated, or do not compute it.",
-            site,
+            uses[0] if len(uses) == 1 else end,
             leaves,
             severity=case.severity_of_never(leaves),
             chain=(
-                Link("used here", site),
-                *((Link("a loss made from it ends here", left.site),) if left is not None else ()),
-                Link("nothing is made of this value, which came from it", dead_end),
+                *(Link("used here", site) for site in uses[:_SHOWN]),
+                Link(
+                    "nothing is made of this value, which came from it"
+                    if left is None
+                    else "a loss made from it ends here",
+                    end,
+                ),
                 *(
                     Link("backpropagated here, without it", record.site)
                     for record in list(case.ledger.backwards.values())[:2]
@@ -70,6 +81,25 @@ def check(case: Case) -> Iterator[Verdict]:
             ),
             span=case.everything(),
         )
+
+
+def _by_end(
+    case: Case, groups: Iterable[tuple[Site | None, frozenset[int]]]
+) -> Iterator[tuple[list[Site | None], frozenset[int]]]:
+    """The places where leaves were used, those of one end together: the end is what they share."""
+    together: dict[object, tuple[list[Site | None], set[int]]] = {}
+    for site, leaves in groups:
+        uses, members = together.setdefault(_end(case, leaves) or site, ([], set()))
+        uses.append(site)
+        members |= leaves
+    for uses, members in together.values():
+        yield uses, frozenset(members)
+
+
+def _end(case: Case, leaves: Iterable[int]) -> Site | None:
+    """Where what was made from leaves came to an end, if that was seen."""
+    evidence = case.evidence(min(leaves))
+    return evidence.dead_end if evidence.loss_left is None else evidence.loss_left.site
 
 
 RULE = Rule(

@@ -156,6 +156,40 @@ def test_a_spawned_child_behaves_and_fails_as_it_does_under_plain_python(warm, t
     assert processes(report) == [(0, "failed", 3)]
 
 
+GROUPS = """
+    import faulthandler, sys, tempfile
+    import torch
+    import torch.distributed as dist
+    import torch.multiprocessing as mp
+    from torch.nn.parallel import DistributedDataParallel
+
+    def meet(meeting_point, rank):
+        dist.init_process_group("gloo", f"file://{meeting_point}", rank=rank, world_size=2)
+        model = DistributedDataParallel(torch.nn.Linear(2, 1))
+        model(torch.ones(1, 2)).sum().backward()
+        dist.barrier()
+        dist.destroy_process_group()
+
+    def train(rank, folder):
+        faulthandler.dump_traceback_later(90, exit=True)
+        for number in range(50):
+            meet(f"{folder}/{number}", rank)
+
+    if __name__ == "__main__":
+        with tempfile.TemporaryDirectory() as folder:
+            mp.start_processes(train, (folder,), nprocs=2, start_method="fork")
+"""
+
+
+def test_process_groups_end(warm, tmp_path):
+    """Of so many one would hang for ever without the audit: gloo of torch 2.13."""
+    write(tmp_path / "train.py", GROUPS)
+    result = warm.audited(tmp_path, "run", "--json", "report.json", "train.py")
+    assert result.code == 0, result.err
+    report = json.loads((tmp_path / "report.json").read_bytes())
+    assert [info["backward_calls"] for info in report["ranks"]] == [50, 50]
+
+
 def test_a_child_of_a_fork_server_is_audited(warm, tmp_path):
     body = """
     if __name__ == "__main__":

@@ -197,6 +197,24 @@ def test_what_is_used_and_dropped_points_at_its_use():
     ]
 
 
+def test_what_comes_to_one_end_is_one_finding_that_points_at_it():
+    story = fine_tuning("stem", "neck", "lone")
+    loss = at("auxiliary_loss = mse()")
+    for name in ("stem", "neck", "lone"):
+        story.entered(name, line=f"x = {name}(x)")
+    story.ledger.feed(ev.LossLeft(loss, story.of("stem", "neck")))
+    story.train("body", "head")
+    shared, lone = story.findings()
+    assert brief(shared) == ("GA103", "error", ("neck", "stem"), "auxiliary_loss = mse()")
+    assert [link.location.source for link in shared.related] == [
+        "x = stem(x)",
+        "x = neck(x)",
+        "auxiliary_loss = mse()",
+        "loss.backward()",
+    ]
+    assert brief(lone) == ("GA103", "error", ("lone",), "x = lone(x)")
+
+
 def test_what_is_dropped_before_there_is_a_loss_tells_where_it_ends():
     story = fine_tuning()
     story.entered("body", line="x = body(x)")

@@ -82,12 +82,12 @@ class BackwardDoor:
             self._attendance.backward()
         except Exception as error:
             self._care.failed("a backward", error)
+            self._probe.tracer.go_on()
             return None
         finally:
             self._care.seconds += perf_counter() - began
         if under_way.graph is not None:
             with self._care.inside("the values of gradients"), undispatched():
-                self._probe.tracer.pause()
                 self._backwards.hook(under_way)
                 if self._pace.in_common:
                     # The work of an all-reduce keeps the function modes of now, and its thread
@@ -134,9 +134,9 @@ class BackwardDoor:
             self._care.failed("a backward", error)
         finally:
             self._care.seconds += perf_counter() - began
-        if under_way.graph is not None:
-            if not failed:
-                with self._care.inside("the values of gradients"), undispatched():
-                    self._backwards.tell_causes(under_way)
+        if under_way.graph is not None and not failed:
+            with self._care.inside("the values of gradients"), undispatched():
+                self._backwards.tell_causes(under_way)
+        if under_way.untraced:
             with self._care.inside("passes of loops"):
                 self._probe.tracer.go_on()

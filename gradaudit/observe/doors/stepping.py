@@ -167,7 +167,7 @@ class SteppingDoor:
     def _prepare(self, frame: FrameType) -> None:
         self._probe.arm(frame)
         if self._watch.probing:
-            with undispatched():
+            with self._probe.tracer.paused(), undispatched():
                 self._book.look_in_training(frame)
                 self._probe.tell_entered()
                 self._probe.tell_losses_left()
@@ -175,19 +175,19 @@ class SteppingDoor:
     # -- samples of values -----------------------------------------------------------------------
 
     def _take_sample(self, members: Members, iteration: int) -> None:
-        self._probe.tracer.pause()
-        with undispatched():
+        with self._probe.tracer.paused(), undispatched():
             self._sampler.take(members, iteration)
             self._replicas.weigh(members, iteration)
-        self._probe.tracer.go_on()
 
     def _tell_samples(self) -> None:
         if self._sampler.waiting:
-            with self._care.inside("the values of gradients"), undispatched():
-                self._probe.tracer.pause()
+            with (
+                self._care.inside("the values of gradients"),
+                self._probe.tracer.paused(),
+                undispatched(),
+            ):
                 self._sampler.tell()
                 self._at_rest()
-                self._probe.tracer.go_on()
 
     # -- clearings -------------------------------------------------------------------------------
 

@@ -246,6 +246,7 @@ class Ledger:
         record.made = record.made or event.made
         record.grad_mode_off = event.grad_mode_off or record.grad_mode_off
         record.evaluating += event.evaluating
+        record.asked = record.asked and event.closure
         iteration = self.cycle.index
         for cohort in self.cohorts.select(event.deposited):
             entry = Entry(

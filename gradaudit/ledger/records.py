@@ -63,7 +63,8 @@ class BackwardRecord:
     """What is known of the backwards of one call site.
 
     ``inputs_read`` counts the reads of what they left in tensors that no optimizer has; ``parts``
-    are where parts of their roots had been backpropagated before.
+    are where parts of their roots had been backpropagated before.  ``asked`` is whether an
+    optimizer asked for them all: they are those of a closure.
     """
 
     site: Site
@@ -75,6 +76,7 @@ class BackwardRecord:
     inputs_read: int = 0
     grad_mode_off: Site | None = None
     made: Site | None = None
+    asked: bool = True
     parts: set[Site] = field(default_factory=set)
 
 

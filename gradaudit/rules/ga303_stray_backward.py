@@ -15,8 +15,9 @@ from gradaudit.rules.words import does, several
 DOCUMENTATION = """
 ## What it finds
 A step applies, besides the gradients of the training loss, those of another backward that was
-called for something else: the same loss backpropagated twice, by itself or within a sum, an attack
-or a penalty that wanted the gradient of its input, a monitor that wanted a norm.
+called for something else: the same loss backpropagated twice, by itself or within a sum, or ahead
+of a step whose closure does it as well, an attack or a penalty that wanted the gradient of its
+input, a monitor that wanted a norm.
 
 ## Why it matters
 The same loss twice doubles the gradient. An attack's backward trains the model on the clean batch
@@ -37,8 +38,8 @@ or call `optimizer.zero_grad()` before the training backward.
 ## When it is fine
 Several losses with several backwards that belong to one step are not reported: only where both
 were of the same tensor, or one of a part of the other's (an error), where a stray one's gradients
-were read in an input or, now and then, in the parameters (a warning: they may be meant to train as
-well).
+were read in an input or, now and then, in the parameters, or came ahead of a closure (a warning:
+they may be meant to train as well). A backward whose gradients the closure clears is nothing.
 
 ## References
 - torch.autograd.grad
@@ -62,6 +63,8 @@ def check(case: Case) -> Iterator[Verdict]:
                 yield _beside(case, mixture, leaves, "the gradient of its input")
             elif kind == "read" and now_and_then(leaves):
                 yield _beside(case, mixture, leaves, "a look at the gradients")
+            elif _ahead_of_closure(case, mixture) and leaves[min(leaves)].count >= 2:
+                yield _besides_closure(case, mixture, leaves)
 
 
 def _parts(case: Case) -> Iterator[tuple[Mixture, dict[int, Tally]]]:
@@ -106,6 +109,28 @@ def _held_twice(leaves: dict[int, Tally]) -> str:
     return (
         f"{several(count, 'parameter')} {does(count, 'holds', 'hold')} its gradient twice when "
         f"{does(count, 'it is', 'they are')} updated"
+    )
+
+
+def _ahead_of_closure(case: Case, mixture: Mixture) -> bool:
+    """Whether the closure of a step backpropagates what was backpropagated ahead of the step."""
+    backwards = case.ledger.backwards
+    return backwards[mixture.main].asked and not backwards[mixture.stray].asked
+
+
+def _besides_closure(case: Case, mixture: Mixture, leaves: dict[int, Tally]) -> Verdict:
+    count = len(leaves)
+    return Verdict(
+        f"{root_of(case, mixture.stray)} is backpropagated ahead of a step whose closure "
+        f"backpropagates {root_of(case, mixture.main)}: {several(count, 'parameter')} "
+        f"{does(count, 'holds', 'hold')} the sum of both when {does(count, 'it is', 'they are')} "
+        "updated",
+        "Leave the backward to the closure, and begin the closure with zero_grad.",
+        mixture.stray,
+        frozenset(leaves),
+        severity="warning",
+        chain=chain(case, mixture, min(leaves)),
+        span=leaves[min(leaves)].span(),
     )
 
 

@@ -272,6 +272,13 @@ class Probe:
             site, *under = map(self._sites.of, stack)
             self._watch.tell(ev.Entered(site, self._told(leaves), tuple(under)))
 
+    def tell_last_entered(self) -> None:
+        """The same at the end of the run: what is used first behind the last backward trains not."""
+        if self._watch.ledger.backward_calls:
+            self.dataflow.nodes.entered.take()
+        else:
+            self.tell_entered()
+
     def tell_losses_left(self) -> None:
         """Which scalars could have been backpropagated and were not, and what else led nowhere."""
         for site, leaves, shown in self.dataflow.nodes.losses_left():

@@ -4,9 +4,11 @@
 ``doors``       where torch comes in: one module for each
 ``watch``       backward, step and clearing become events; states become deposits
 ``gradients``   ``.grad`` of all leaves, by identity and version
-``by_hand``     what the user's own code does to gradients between two of those points
+``handiwork``   what the user's own code does to gradients and finds in them; ``by_hand`` gathers
+                and remembers what it does between two of those points
 ``probe``       what is there only for the first iterations: the function mode and the tracer
 ``dataflow``    which value was made from which; ``flow`` walks it
+``meant``       what backwards should have reached by that, and did not
 ``exports``     what Python is handed, in case it hands it back; ``unseen`` what no mode sees
 ``sampling``    how large gradients are, now and then; ``causes`` which operation spoilt them, or
                 which of the ``hooks`` on the way, by what was ``measured``

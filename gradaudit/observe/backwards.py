@@ -79,10 +79,10 @@ class Backwards:
         with undispatched():
             if watch.probing:
                 graph = self._prepare(tensors, frame)
-                meant = self._probe.backward_begins(tensors)
+                meant = self._probe.meant.by(tensors)
                 root = self._sites.root_text(frame)
             hopeless = _hopeless(tensors)
-            made = watch.origin(tensors[0])[0] if hopeless and tensors else None
+            made = self._probe.handiwork.origin(tensors[0])[0] if hopeless and tensors else None
         watch.backward_begins(None)
         grad_mode_off = None if torch.is_grad_enabled() else self._probe.switch(frame)
         return UnderWay(
@@ -125,7 +125,7 @@ class Backwards:
                 beginning = replace(beginning, hopeless=_hopeless(roots))
         deposited = self._watch.backward_ends(beginning, failed=failed)
         if under_way.meant is not None:
-            self._probe.backward_ends(
+            self._probe.meant.tell_missed(
                 under_way.beginning.site, under_way.meant, deposited, failed=failed
             )
         if under_way.graph is not None and not failed:

@@ -25,12 +25,14 @@ from gradaudit.observe.written import is_zero
 class Dataflow:
     """What each torch call does: it makes values, writes into them, or is about gradients."""
 
-    def __init__(self, sites: SiteBook, leaves: Leaves, watcher: GradientWatcher) -> None:
+    def __init__(
+        self, sites: SiteBook, leaves: Leaves, nodes: Nodes, watcher: GradientWatcher
+    ) -> None:
         self._sites = sites
         self._leaves = leaves
         self._watcher = watcher
         self._operations: dict[Callable[..., Any], Operation] = {}
-        self.nodes = Nodes(sites, leaves)
+        self.nodes = nodes
         self.hooks = Hooks(sites.user)
         self._writes = Writes(self.nodes, sites, leaves, watcher)
         self.calls = 0

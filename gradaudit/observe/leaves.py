@@ -191,6 +191,10 @@ class Leaves:
                 self._emit(leaf.replaced)
         return leaf.number
 
+    def told(self, numbers: Iterable[int]) -> Members:
+        """Those of some leaves that are still known; the ledger has heard of them."""
+        return self.members([self.tell(self._all[each]) for each in numbers if each in self._all])
+
     def replace(self, leaf: Leaf, heir: Leaf | None, site: Site | None) -> None:
         """A module has taken something else in the place of a leaf."""
         leaf.replaced = Replaced(site, leaf.number, None if heir is None else heir.number)

@@ -7,27 +7,27 @@ newly without gradient.
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from types import FrameType
 from typing import Any
 
 import torch
 
-from gradaudit.model import events as ev
-from gradaudit.model.events import Members
 from gradaudit.model.sites import Site
 from gradaudit.observe.causes import Causes
 from gradaudit.observe.dataflow import Dataflow
-from gradaudit.observe.flow import Ancestry, Node, leaves_of
 from gradaudit.observe.function_mode import CallMode
 from gradaudit.observe.fused import let_fused_paths_be, may_fuse
 from gradaudit.observe.grad_mode import enclosing_switch, written_switch
 from gradaudit.observe.groups import send_no_mode
+from gradaudit.observe.handiwork import Handiwork
+from gradaudit.observe.meant import Meant
 from gradaudit.observe.module_hooks import takes_one, watch_module_hooks
+from gradaudit.observe.nodes import Nodes
 from gradaudit.observe.operations import Operation
 from gradaudit.observe.patches import Patches
-from gradaudit.observe.sites import RawSite, SiteBook
+from gradaudit.observe.sites import SiteBook
 from gradaudit.observe.tracer import LoopTracer
 from gradaudit.observe.tracing import let_tracers_be
 from gradaudit.observe.unseen import watch_unseen
@@ -63,7 +63,11 @@ class Probe:
         self.gap = gap
         self._failed = failed
         self._patches = Patches()
-        self.dataflow = Dataflow(sites, watch.leaves, watch)
+        nodes = Nodes(sites, watch.leaves)
+        self.handiwork = Handiwork(watch, nodes, sites)
+        self.dataflow = Dataflow(sites, watch.leaves, nodes, self.handiwork)
+        self.meant = Meant(watch, nodes, sites)
+        watch.made_at = lambda tensor: self.handiwork.origin(tensor)[0]
         self.causes = Causes(
             self.dataflow.nodes.lines, self.dataflow.hooks, sites, watch.leaves.members
         )
@@ -84,8 +88,6 @@ class Probe:
         #: in how many files a switch was looked for that nobody saw, and the one that was found
         self._searched = 0
         self._switch: Site | None = None
-        watch.origin = self._origin
-        watch.made_of = self._made_of
 
     # -- life ------------------------------------------------------------------------------------
 
@@ -220,7 +222,7 @@ class Probe:
         with ExitStack() as each:  # one that fails keeps none of the others from being done
             each.callback(self.dataflow.nodes.forget)
             each.callback(self.dataflow.hooks.forget)
-            each.callback(self.tell_entered)
+            each.callback(self.meant.tell_entered)
             each.callback(self._patches.undo)
             each.callback(self._leave_for_good)
             each.callback(self.tracer.stop, frame)
@@ -261,101 +263,7 @@ class Probe:
         self._reopenings = REOPENINGS
         self._failed(what, error)
 
-    # -- what was meant to be ----------------------------------------------------------------------
-
-    def tell_entered(self) -> None:
-        """Which leaves took part in operations, since the last time."""
-        by_stack: dict[tuple[RawSite, ...], set[int]] = {}
-        for leaf, stack in self.dataflow.nodes.entered.take():
-            by_stack.setdefault(stack, set()).add(leaf)
-        for stack, leaves in by_stack.items():
-            site, *under = map(self._sites.of, stack)
-            self._watch.tell(ev.Entered(site, self._told(leaves), tuple(under)))
-
-    def tell_last_entered(self) -> None:
-        """The same at the end of the run: what is used first behind the last backward trains not."""
-        if self._watch.ledger.backward_calls:
-            self.dataflow.nodes.entered.take()
-        else:
-            self.tell_entered()
-
-    def tell_losses_left(self) -> None:
-        """Which scalars could have been backpropagated and were not, and what else led nowhere."""
-        for site, leaves, shown in self.dataflow.nodes.losses_left():
-            self._watch.tell(ev.LossLeft(site, self._told(leaves), shown))
-        for site, dropped in self.dataflow.nodes.dead_ends(self._unfed):
-            self._watch.tell(ev.DeadEnd(site, self._told(dropped)))
-
-    def _unfed(self) -> set[int]:
-        """Leaves that took part in something, and that no backward has reached."""
-        leaves, ledger = self._watch.leaves, self._watch.ledger
-        return {
-            number
-            for number in self.dataflow.nodes.entered
-            if number in leaves and not (leaves[number].told and ledger.life(number).deposited)
-        }
-
-    def backward_begins(self, roots: Iterable[torch.Tensor]) -> Ancestry:
-        """What the roots of a backward were made from."""
-        nodes = [self._root(root) for root in roots]
-        for node in nodes:
-            node.spent = True
-        return self.dataflow.nodes.ancestry(nodes)
-
-    def _root(self, tensor: torch.Tensor) -> Node:
-        return self.dataflow.nodes.source(tensor)
-
-    def backward_ends(
-        self, site: Site, meant: Ancestry, deposited: Members, *, failed: bool
-    ) -> None:
-        """Which leaves the roots were made from and the backward did not reach."""
-        self.tell_entered()
-        for cut in meant.cuts:
-            leaves = cut.leaves - deposited
-            raw = cut.node.site
-            if not leaves or raw is None:
-                continue
-            produced = cut.produced.site if cut.produced is not None else None
-            self._watch.tell(
-                ev.Severed(
-                    self._sites.of(raw),
-                    cut.node.operation,
-                    cut.node.cut,
-                    self._told(leaves),
-                    site,
-                    cut.node.switch,
-                    None if produced is None else self._sites.of(produced),
-                    cut.guessed,
-                )
-            )
-        if not failed:  # else nothing is known of what it would have reached
-            self._blocked(site, meant, deposited)
-
-    def _blocked(self, site: Site, meant: Ancestry, deposited: Members) -> None:
-        """Leaves that the graph connects through a custom function, and that got nothing."""
-        cut_off = frozenset(leaf for cut in meant.cuts for leaf in cut.leaves)
-        for node in meant.functions:
-            leaves = leaves_of((node,)) - deposited - cut_off
-            if leaves and node.site is not None:
-                place = self._sites.of(node.site)
-                self._watch.tell(
-                    ev.Severed(place, node.operation, "blocked", self._told(leaves), site)
-                )
-
-    def _told(self, leaves: Iterable[int]) -> Members:
-        watch = self._watch
-        numbers = [watch.leaves.tell(watch.leaves[leaf]) for leaf in leaves if leaf in watch.leaves]
-        return watch.leaves.members(numbers)
-
-    def _origin(self, tensor: torch.Tensor) -> tuple[Site | None, str | None]:
-        node = self.dataflow.nodes.node(tensor)
-        if node is None or node.site is None:
-            return None, None
-        return self._sites.of(node.site), node.operation
-
-    def _made_of(self, tensor: torch.Tensor) -> Members:
-        node = self.dataflow.nodes.node(tensor)
-        return self._told(() if node is None else leaves_of((node,)))
+    # -- what no function mode sees ----------------------------------------------------------------
 
     @property
     def following(self) -> bool:

@@ -187,8 +187,8 @@ class Recorder:
         with undispatched():
             self._optimizers.refresh_all()
             self._watch.point(("end",))
-            self._probe.tell_last_entered()
-            self._probe.tell_losses_left()
+            self._probe.meant.tell_last_entered()
+            self._probe.meant.tell_left()
             self._sampler.tell(last=True)
             self._book.look(sys._getframe(1), last=self._whole)
             if not self._whole:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Callable, Hashable, Iterable
+from collections.abc import Callable, Hashable
 from itertools import islice
-from types import FrameType
 from typing import Any, TypeAlias
 
 import torch
@@ -19,7 +18,6 @@ from gradaudit.observe.beginnings import Beginning
 from gradaudit.observe.by_hand import Deeds, Habit, unexplained
 from gradaudit.observe.gradients import Changes, Gradients, Mark
 from gradaudit.observe.leaves import INTERNED, Leaf, Leaves, is_leaf, undispatched
-from gradaudit.observe.reads import Reads, reason_for_none
 from gradaudit.observe.sites import SiteBook
 
 #: What happens and where: of a backward, a step, a clearing, the end.
@@ -35,7 +33,7 @@ _ASKED = 4
 class Watch:
     """The state of all gradients, and what the ledger is told of it.
 
-    ``probing`` is whether by-hand deeds are being reported; where they are not, what changes
+    ``probing`` is whether by-hand ``deeds`` are being reported; where they are not, what changes
     between two points is explained by habit, or else told without a site.
     """
 
@@ -44,16 +42,10 @@ class Watch:
         self.sites = sites
         self.leaves = Leaves(ledger.feed)
         self.gradients = Gradients(self.leaves.members, self._died)
-        self.reads = Reads(sites)
         self.probing = False
         self.deeds = Deeds(self.leaves.members)
-        #: tells the leaves that a tensor was made of
-        self.made_of: Callable[[torch.Tensor], Iterable[int]] = lambda _: ()
-        #: tells the dataflow's node of a tensor that is no leaf: (where made, by what)
-        self.origin: Callable[[torch.Tensor], tuple[Site | None, str | None]] = lambda _: (
-            None,
-            None,
-        )
+        #: tells where a tensor was made, if that was seen
+        self.made_at: Callable[[torch.Tensor], Site | None] = lambda _: None
         self._habits: dict[Stretch, Habit] = {}
         self._previous: Key = ("begin",)
         self._spared: Stretch | None = None
@@ -175,7 +167,7 @@ class Watch:
         """From now on this leaf is looked at; its number."""
         leaf = self.leaves.find(tensor)
         if leaf is None:
-            leaf = self.leaves.learn(tensor, created or self.origin(tensor)[0])
+            leaf = self.leaves.learn(tensor, created or self.made_at(tensor))
         return self.follow_leaf(leaf)
 
     def follow_leaf(self, leaf: Leaf) -> int:
@@ -373,79 +365,6 @@ class Watch:
             tell = self.ledger.feed
         for event in events:
             tell(event)
-
-    # -- by hand: what the dataflow reports --------------------------------------------------------
-
-    def cleared_by_hand(self, leaf: Leaf, site: Site | None, *, to_none: bool) -> None:
-        """The user's code cleared a gradient."""
-        self.deeds.cleared(self.follow_leaf(leaf), site, to_none=to_none)
-
-    def assigned_by_hand(self, leaf: Leaf, site: Site | None) -> None:
-        """The user's code assigned a gradient."""
-        self.deeds.assigned(self.follow_leaf(leaf), site)
-
-    def rescaled(self, leaf: Leaf, site: Site | None, *, clipped: bool, filling: bool) -> None:
-        """A gradient was changed in place."""
-        self.deeds.rescaled(self.follow_leaf(leaf), site, clipped=clipped, filling=filling)
-
-    def updated_by_hand(self, leaf: Leaf, site: Site) -> None:
-        """The user's code updated a leaf with its own gradient."""
-        self.deeds.updated(self.follow_leaf(leaf), site)
-
-    def requires_grad_set(self, leaf: Leaf, site: Site, *, value: bool) -> None:
-        """The user's code froze or thawed a leaf."""
-        leaf.requires_grad = value
-        if not value:
-            leaf.frozen_at = site
-        if leaf.told:
-            self.deeds.frozen(leaf.number, site, value=value)
-
-    def gradient_read(self, tensor: torch.Tensor, frame: FrameType, *, present: bool) -> None:
-        """The user's code read ``.grad``."""
-        read = self.reads.at(frame)
-        site = self.sites.here(frame)
-        if read is None or site is None or (read.asking and is_leaf(tensor)):
-            return  # of a result, even the question whether there is a gradient has one answer
-        leaf = self.leaves.find(tensor)
-        if present:
-            if leaf is not None and not read.changing:
-                self.deeds.read(self.follow_leaf(leaf), site)
-            return
-        if not is_leaf(tensor) and tensor.retains_grad:
-            return
-        self._none_read(tensor, leaf, site, read.subject, bulk=read.bulk)
-
-    def given(self, params: object, site: Site, name: Callable[[object], str]) -> None:
-        """An optimizer is being given tensors; those that are no leaves it will refuse."""
-        if not isinstance(params, (list, tuple)):
-            return
-        given = [each.get("params") if isinstance(each, dict) else each for each in params]
-        for value in given:
-            for tensor in value if isinstance(value, (list, tuple)) else (value,):
-                if isinstance(tensor, torch.Tensor) and not is_leaf(tensor):
-                    origin, operation = self.origin(tensor)
-                    self.tell(
-                        ev.NoneRead(
-                            site, None, name(tensor), "given-to-optimizer", origin, operation
-                        )
-                    )
-
-    def _none_read(
-        self, tensor: torch.Tensor, leaf: Leaf | None, site: Site, subject: str, *, bulk: bool
-    ) -> None:
-        origin, operation = self.origin(tensor)
-        number = None
-        if is_leaf(tensor):
-            origin = origin or self.sites.binding(subject, site)
-            number = self.follow(tensor, origin) if leaf is None else self.follow_leaf(leaf)
-        filled = number is not None and bool(self.ledger.life(number).deposited)
-        reason = reason_for_none(
-            tensor, backward_ran=self.ledger.backward_calls > 0, was_filled=filled
-        )
-        if bulk and number is None and origin is not None:
-            subject = self.sites.assigned_name(origin) or subject
-        behind = NOBODY if number is not None else self.leaves.members(self.made_of(tensor))
-        self.tell(ev.NoneRead(site, number, subject, reason, origin, operation, bulk, behind))
 
 
 def parameters_of(group: dict[str, Any]) -> list[torch.Tensor]:

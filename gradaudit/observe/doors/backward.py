@@ -109,9 +109,7 @@ class BackwardDoor:
     def _differentiates(self, roots: Sequence[Any], site: Site) -> None:
         if self._watch.probing:
             with undispatched():
-                self._probe.backward_begins(
-                    root for root in roots if isinstance(root, torch.Tensor)
-                )
+                self._probe.meant.by(root for root in roots if isinstance(root, torch.Tensor))
         self._watch.tell(ev.Differentiated(site))
 
     def _leaves(self, roots: Sequence[Any], failed: bool) -> None:

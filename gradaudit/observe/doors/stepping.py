@@ -72,7 +72,9 @@ class SteppingDoor:
             self._probe.surprised(frame)
             known = self._optimizers.built(optimizer, frame)
             if known.site is not None and self._watch.probing:
-                self._watch.given(frame.f_locals.get("params"), known.site, self._name_in(frame))
+                self._probe.handiwork.given(
+                    frame.f_locals.get("params"), known.site, self._name_in(frame)
+                )
                 self._book.look(frame, early=True)  # names may be given to others later
 
     def _name_in(self, frame: FrameType) -> Callable[[object], str]:
@@ -169,8 +171,8 @@ class SteppingDoor:
         if self._watch.probing:
             with self._probe.tracer.paused(), undispatched():
                 self._book.look_in_training(frame)
-                self._probe.tell_entered()
-                self._probe.tell_losses_left()
+                self._probe.meant.tell_entered()
+                self._probe.meant.tell_left()
 
     # -- samples of values -----------------------------------------------------------------------
 

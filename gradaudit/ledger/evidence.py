@@ -28,7 +28,6 @@ class Evidence:
     created: Site | None = None
     frozen_at: Site | None = None
     refrozen: int = 0
-    thawed_at: Site | None = None
     copy_of: int | None = None
     replaced: Replaced | None = None
     misspelt: FreezeMisspelt | None = None

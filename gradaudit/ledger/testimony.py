@@ -50,9 +50,7 @@ class Testimony(dict[int, Evidence]):
             known = self[leaf]
             known.refrozen += not event.value and not known.requires_grad
             known.requires_grad = event.value
-            if event.value:
-                known.thawed_at = event.site
-            else:
+            if not event.value:
                 known.frozen_at = event.site
 
     def freeze_misspelt(self, event: ev.FreezeMisspelt) -> None:

@@ -70,7 +70,7 @@ class Recorder:
         self._sources = SourceBook()
         self._sites = SiteBook(UserCode(main_file or _main_file()), self._sources, os.getcwd())
         self.ledger = Ledger()
-        self._watch = Watch(self.ledger, self._sites)
+        self._watch = Watch(self.ledger)
         self._optimizers = Optimizers(self._watch, self._sites)
         self._book = Book(self._watch, self._optimizers, self._sites)
         self._probe = Probe(

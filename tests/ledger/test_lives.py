@@ -183,7 +183,6 @@ def test_thawing_ends_the_frozen_stretch():
         story.backward(0, *([1] if iteration >= 2 else []))
         story.step()
     assert story.timeline(1) == [(0, 1, "frozen", 0), (2, 3, "fresh", 1)]
-    assert story.ledger.evidence[1].thawed_at is at("thaw")
     assert story.ledger.evidence[1].requires_grad
 
 

@@ -11,8 +11,6 @@ from gradaudit.model import events as ev
 from gradaudit.model.events import Event
 from gradaudit.model.sites import Location, Site
 from gradaudit.observe.beginnings import Beginning
-from gradaudit.observe.sites import SiteBook, UserCode
-from gradaudit.observe.source import SourceBook
 from gradaudit.observe.watch import Watch
 
 HERE = Site(Location("train.py", 1))
@@ -37,7 +35,7 @@ class Loop:
 
     def __init__(self, parts: int) -> None:
         self.ledger = Told()
-        self.watch = Watch(self.ledger, SiteBook(UserCode(None), SourceBook(), "/"))
+        self.watch = Watch(self.ledger)
         self.leaves = [torch.ones(1, requires_grad=True) for _ in range(2)]
         numbers = [self.watch.follow(leaf) for leaf in self.leaves]
         self.everyone = self.watch.leaves.members(numbers)

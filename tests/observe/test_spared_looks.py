@@ -11,8 +11,6 @@ from gradaudit.model.events import Event
 from gradaudit.model.sites import Location, Site
 from gradaudit.observe.beginnings import Beginning
 from gradaudit.observe.leaves import THROWN_AWAY
-from gradaudit.observe.sites import SiteBook, UserCode
-from gradaudit.observe.source import SourceBook
 from gradaudit.observe.watch import Watch
 
 SITE = Site(Location("train.py", 1))
@@ -24,7 +22,7 @@ class Loop:
 
     def __init__(self) -> None:
         self.told: list[Event] = []
-        self.watch = Watch(Told(self.told), SiteBook(UserCode(None), SourceBook(), "/"))
+        self.watch = Watch(Told(self.told))
         self.w = torch.ones(1, requires_grad=True)
         self.watch.follow(self.w)
         self.watch.probing = True

@@ -23,18 +23,13 @@ class Attendance:
         self._attend = attend
         self._due = 1
         self._stoppable = (limits.max_iterations, limits.max_seconds) != (None, None)
-        self._unchecked = 0
+        #: how many backwards may go by until ``checking``; one ends no more than one iteration
+        self.unchecked = 0
         self._began = monotonic()
         #: whether the next event is to be looked at for the end of an iteration
         self.checking = True
         #: whether a limit of the run has ended the training
         self.stopped = False
-
-    def backward(self) -> None:
-        """One backward more; it ends no more than one iteration."""
-        self._unchecked -= 1
-        if self._unchecked <= 0:
-            self.checking = True
 
     def check(self, key: Hashable) -> None:
         """Stop where a new iteration would begin beyond the limit; else attend to what is due."""
@@ -49,7 +44,7 @@ class Attendance:
             self._stop(f"--max-iterations {limits.max_iterations}")
         over = self._ledger.iteration + 1
         if over < self._due:
-            self._unchecked = self._due - over  # so many backwards may go by
+            self.unchecked = self._due - over  # so many backwards may go by
             self.checking = self._stoppable
         elif self._ledger.would_begin_iteration(key):
             try:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from types import FrameType
 from typing import Any
 
@@ -12,10 +12,8 @@ import torch
 from gradaudit.model import events as ev
 from gradaudit.model.events import Members
 from gradaudit.model.sites import Site
-from gradaudit.observe.beginnings import Beginning
+from gradaudit.observe.beginnings import Beginning, UnderWay
 from gradaudit.observe.book import Book
-from gradaudit.observe.causes import Backward
-from gradaudit.observe.flow import Ancestry
 from gradaudit.observe.graph import Below, below
 from gradaudit.observe.leaves import connected, undispatched
 from gradaudit.observe.magnitude import undisturbed
@@ -24,25 +22,6 @@ from gradaudit.observe.probe import Probe
 from gradaudit.observe.roots import Roots
 from gradaudit.observe.sites import SiteBook
 from gradaudit.observe.watch import Watch
-
-
-@dataclass(slots=True, eq=False)
-class UnderWay:
-    """A backward that is running, and while the probe is on, the tensors it began from.
-
-    ``meant`` is what its roots were made from; ``hooked`` are the hooks on its graph; ``paused``
-    and ``untraced`` are whether function mode and tracer are off while it runs.  ``usual`` is
-    whether there is nothing to be said of it but which gradients it filled.
-    """
-
-    beginning: Beginning
-    usual: bool = False
-    meant: Ancestry | None = None
-    graph: Below | None = None
-    roots: Sequence[torch.Tensor] = ()
-    hooked: Backward | None = None
-    paused: bool = False
-    untraced: bool = False
 
 
 class Backwards:

@@ -15,14 +15,20 @@ import torch
 
 from gradaudit.observe.patches import Patches, without_this_frame
 
+#: Where ``retain_graph`` stands among the arguments behind the roots, as in torch's own callers.
+_RETAIN_GRAPH = 1
+
 
 class BackwardListener(Protocol):
     """Who wants to know of backwards."""
 
     def backward_enters(
-        self, roots: Sequence[Any], frame: FrameType, *, accumulates: bool
+        self, roots: Sequence[Any], frame: FrameType, *, accumulates: bool, keeps: bool
     ) -> Callable[[Sequence[Any], bool], None] | None:
-        """Before the engine runs; what is returned is called behind it: (roots, failed)."""
+        """Before the engine runs, which ``keeps`` the graph or does not.
+
+        What is returned is called behind it: (roots, failed).
+        """
 
 
 def watch_engine(patches: Patches, listener: BackwardListener) -> None:
@@ -34,7 +40,10 @@ def watch_engine(patches: Patches, listener: BackwardListener) -> None:
             return original(t_outputs, *args, **kwargs)
         frame = sys._getframe(1)
         done = listener.backward_enters(
-            t_outputs, frame, accumulates=bool(kwargs.get("accumulate_grad"))
+            t_outputs,
+            frame,
+            accumulates=bool(kwargs.get("accumulate_grad")),
+            keeps=bool(args[_RETAIN_GRAPH]),
         )
         try:
             result = original(t_outputs, *args, **kwargs)

@@ -104,6 +104,8 @@ class Gradients:
     def _learn_patterns(self) -> None:
         """Patterns are of all tracked leaves, in order: forget them when others are tracked."""
         self._changes: dict[Hashable, Changes] = {}
+        #: all leaves had no gradient, and have one now
+        self._all_filled: Changes | None = None
         self._holding: dict[Hashable, Members] = {}
         #: a set known to have all leaves in it, and the last question to ``holding``
         self._covering: Members | None = None
@@ -136,12 +138,15 @@ class Gradients:
         with undispatched():
             gradients = list(map(_grad, tensors))
             identities = list(map(id, gradients))
-            if identities == self._all_none:
-                identities, versions = self._all_none, self._no_versions
-            elif _NONE in identities:
-                versions = [_NO_VERSION if each is None else each._version for each in gradients]
-            else:
+            if _NONE not in identities:
                 versions = list(map(_version, gradients))
+                if self._identities is self._all_none and self._all_filled is not None:
+                    self._identities, self._versions = identities, versions
+                    return self._all_filled
+            elif identities == self._all_none:
+                identities, versions = self._all_none, self._no_versions
+            else:
+                versions = [_NO_VERSION if each is None else each._version for each in gradients]
         was, were = self._identities, self._versions
         if identities == was and versions == were:
             return NOTHING
@@ -152,8 +157,10 @@ class Gradients:
         identities, versions = self._identities, self._versions
         key: Hashable
         if was is self._all_none and identities is not self._all_none:
-            full = _NONE not in identities
-            key = ("filled", full or tuple(map(ne, identities, self._all_none)))
+            if _NONE not in identities:
+                self._all_filled = self._made(was, were)
+                return self._all_filled
+            key = ("filled", tuple(map(ne, identities, self._all_none)))
         elif identities == was:
             key = tuple(map(sub, versions, were))
         else:

@@ -86,6 +86,11 @@ class Optimizers:
                 break
         return known
 
+    def members_last(self, optimizer: Optimizer) -> Members | None:
+        """Its members as of the last look; None if there was none."""
+        known = self._by_id.get(id(optimizer))
+        return known.members if known is not None and known.reference() is optimizer else None
+
     def _met(self, optimizer: Optimizer) -> Known:
         """An optimizer that was built before anybody looked."""
         known = self.built(optimizer, None)

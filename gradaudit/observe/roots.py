@@ -22,26 +22,27 @@ class Roots:
     """The roots of the latest backwards."""
 
     def __init__(self) -> None:
-        self._done: dict[int, tuple[weakref.ref[torch.Tensor], Site]] = {}
-        self._scaled: dict[int, tuple[_Reference, _Reference]] = {}
+        #: those that are still there: backpropagated, and made by scaling
+        self.done: dict[int, tuple[_Reference, Site]] = {}
+        self.scaled: dict[int, tuple[_Reference, _Reference]] = {}
 
     def note_scaled(self, losses: Sequence[torch.Tensor], results: Sequence[torch.Tensor]) -> None:
         """A GradScaler made results of losses."""
         for loss, result in zip(losses, results, strict=False):  # an iterator of losses is spent
-            self._scaled[id(result)] = weakref.ref(result), weakref.ref(loss)
-            if len(self._scaled) > _KEPT:
-                _forget_oldest(self._scaled)
+            self.scaled[id(result)] = weakref.ref(result), weakref.ref(loss)
+            if len(self.scaled) > _KEPT:
+                _forget_oldest(self.scaled)
 
     def meet(self, roots: Sequence[Any], site: Site) -> tuple[bool, Site | None]:
         """Whether a GradScaler made one of them, and where one was backpropagated before.
 
         What it made of a loss is the loss itself.
         """
-        if not self._scaled and len(roots) == 1:
+        if not self.scaled and len(roots) == 1:
             return False, self._before(roots[0], site)
         scaled, again = False, None
         for tensor in roots:
-            known = self._scaled.get(id(tensor))
+            known = self.scaled.get(id(tensor))
             if known is not None and strong(known[0]) is tensor:
                 scaled = True
                 loss = strong(known[1])
@@ -52,7 +53,7 @@ class Roots:
 
     def part_of(self, graph: Below) -> Site | None:
         """Where a loss was backpropagated before from which the roots of this graph were made."""
-        for reference, site in self._done.values():
+        for reference, site in self.done.values():
             loss = strong(reference)
             if loss is None or loss.numel() != 1 or loss.grad_fn in graph.roots:
                 continue
@@ -63,15 +64,23 @@ class Roots:
     def _before(self, tensor: Any, site: Site) -> Site | None:
         """Where a root was backpropagated before; if it was not, it is now."""
         key = id(tensor)
-        done = self._done
+        done = self.done
         entry = done.get(key)  # the identity may have been another tensor's
         if entry is not None and strong(entry[0]) is tensor:
             return entry[1]
         if isinstance(tensor, torch.Tensor):  # an edge of the graph is none
-            done[key] = (weakref.ref(tensor), site)
+            done[key] = (weakref.ref(tensor, lambda gone: _forget(done, key, gone)), site)
             if len(done) > _KEPT:
                 _forget_oldest(done)
         return None
+
+
+def _forget(
+    done: dict[int, tuple[_Reference, Site]], key: int, gone: weakref.ref[torch.Tensor]
+) -> None:
+    entry = done.get(key)
+    if entry is not None and entry[0] is gone:
+        del done[key]
 
 
 def _forget_oldest(known: dict[int, Any]) -> None:

@@ -118,20 +118,16 @@ class Sampler:
     def __init__(self, leaves: Leaves, tell: Callable[[Sampled], None], pace: Pace) -> None:
         self._leaves = leaves
         self._tell = tell
-        self._waiting: list[_Sample] = []
+        #: what there is to be told
+        self.waiting: list[_Sample] = []
         self.pace = pace
-
-    @property
-    def waiting(self) -> bool:
-        """Whether there is anything to be told."""
-        return bool(self._waiting)
 
     def take(self, members: Iterable[int], iteration: int) -> None:
         """A step is about to use the gradients of its members."""
         began = perf_counter()
         if undisturbed():
             for found in self._by_device(members).values():
-                self._waiting.append(_sample(found, iteration))
+                self.waiting.append(_sample(found, iteration))
         self.pace.cost(perf_counter() - began)
 
     def _by_device(
@@ -150,11 +146,11 @@ class Sampler:
     def tell(self, *, last: bool = False) -> None:
         """The step has run: tell of what is known by now; ``last`` of everything."""
         began = perf_counter()
-        while self._waiting:
-            sample = self._waiting[0]
-            if not (last or sample.ready or len(self._waiting) > _UNDER_WAY):
+        while self.waiting:
+            sample = self.waiting[0]
+            if not (last or sample.ready or len(self.waiting) > _UNDER_WAY):
                 break
-            del self._waiting[0]
+            del self.waiting[0]
             sample.fetch()
             self._tell(self._event(sample))
         self.pace.cost(perf_counter() - began)

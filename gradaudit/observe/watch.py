@@ -5,7 +5,7 @@ from __future__ import annotations
 import weakref
 from collections.abc import Callable, Hashable
 from itertools import islice
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
 import torch
 
@@ -18,12 +18,12 @@ from gradaudit.observe.beginnings import Beginning
 from gradaudit.observe.by_hand import Deeds, Habit, unexplained
 from gradaudit.observe.gradients import Changes, Gradients, Mark
 from gradaudit.observe.leaves import INTERNED, Leaf, Leaves, is_leaf, undispatched
-
-#: What happens and where: of a backward, a step, a clearing, the end.
-Key: TypeAlias = "tuple[Hashable, ...]"
+from gradaudit.observe.usual import Key, UsualBackward, UsualClearing, UsualStep
 
 #: What lies between two of these.
 Stretch: TypeAlias = "tuple[Key, Key]"
+
+_Usual = TypeVar("_Usual", UsualBackward, UsualStep, UsualClearing)
 
 #: How many modules are asked whether they are in eval mode.
 _ASKED = 4
@@ -45,13 +45,16 @@ class Watch:
         #: tells where a tensor was made, if that was seen
         self.made_at: Callable[[torch.Tensor], Site | None] = lambda _: None
         self._habits: dict[Stretch, Habit] = {}
-        self._previous: Key = ("begin",)
+        #: what has happened last
+        self.previous: Key = ("begin",)
+        self._keys: dict[Key, Key] = {}
+        self._usual: dict[Hashable, Any] = {}
         self._spared: Stretch | None = None
         self._odd: set[Hashable] = set()
         self._interned: dict[Hashable, Event] = {}
         #: by identity: a module of the user's may compare and hash as it likes
         self._parameters: dict[int, tuple[weakref.ref[torch.nn.Module], Members]] = {}
-        self._zeroings: dict[Hashable, list[Event]] = {}
+        self._zeroings: dict[Hashable, tuple[Event, ...]] = {}
         self._traces: dict[Changes, tuple[Event, ...]] = {}
         self._owners: dict[Members, tuple[weakref.ref[torch.nn.Module], ...]] = {}
         self._deferred: list[Event] | None = None
@@ -84,7 +87,14 @@ class Watch:
 
     def _let_go(self) -> None:
         """Forget what is made of sets of leaves: there have been too many of them."""
-        for known in (self._interned, self._traces, self._owners, self._zeroings):
+        for known in (
+            self._interned,
+            self._traces,
+            self._owners,
+            self._zeroings,
+            self._keys,
+            self._usual,
+        ):
             known.clear()
 
     def _died(self, dead: Members) -> None:
@@ -103,28 +113,32 @@ class Watch:
 
     # -- points ----------------------------------------------------------------------------------
 
-    def point(self, key: Key) -> None:
-        """Something is about to happen: first tell what was done by hand since the last time."""
-        stretch = (self._previous, key)
-        self._previous = key
+    def point(self, key: Key) -> bool:
+        """Something is about to happen: first tell what was done by hand since the last time.
+
+        Returns whether nothing ever was, so that there was no need to look.
+        """
+        key = self._keys.setdefault(key, key)  # the same one for :mod:`gradaudit.observe.usual`
+        stretch = (self.previous, key)
+        self.previous = key
         if self._counting:
             self._look_after_all()
         elif self._accumulation.beginning is not None and (self.probing or key != stretch[0]):
             self._accumulation.end()
         if self.probing:
             self._probed_stretch(stretch)
-            return
+            return False
         habit = self._habits.get(stretch)
         if key[0] != "backward":
             if habit is None:
                 if self._deferred is None:
                     self._strange_stretch(stretch)
-                return
+                return False
             if not habit.events:
-                return  # nothing was ever done by hand here: spare the look
+                return True  # nothing was ever done by hand here: spare the look
         elif habit is not None and not habit.events and key[1] not in self._odd:
             self._spared = stretch  # likewise; what it would have found shows behind the backward
-            return
+            return True
         changes = self.gradients.look()
         if habit is not None and habit.explains(changes):
             for event in habit.events:
@@ -132,6 +146,7 @@ class Watch:
         elif changes:
             for event in self._unexplained(changes):
                 self.tell(event)
+        return False
 
     def _strange_stretch(self, stretch: Stretch) -> None:
         """One that was never probed: one look tells whether anything is done by hand in it."""
@@ -307,17 +322,79 @@ class Watch:
                 evaluating = True
         return evaluating
 
+    # -- what is as it always was: the same as above, in fewer steps ------------------------------
+
+    def usual(self, kind: Callable[..., _Usual], *what: Hashable) -> _Usual:
+        """The one object for what is known of a kind of event."""
+        key = (kind, *what)
+        known: _Usual | None = self._usual.get(key)
+        if known is None:
+            if len(self._usual) >= INTERNED:
+                self._usual.clear()
+            known = self._usual[key] = kind(*what)
+        return known
+
+    def begins_as_usual(self, usual: UsualBackward) -> bool:
+        """A backward is about to run; whether there was no more to it."""
+        if self.previous is not usual.before or self.probing:
+            return False
+        beginning = usual.under_way.beginning
+        if self._odd and beginning.site in self._odd:
+            return False
+        accumulation = self._accumulation
+        if accumulation.beginning is not None:
+            self._counting = usual.before is usual.key and accumulation.counts(beginning)
+            if not self._counting:
+                accumulation.end()
+        self.previous = usual.key
+        self._spared = usual.stretch
+        self._deferred = []
+        if self._stepped_inside:
+            self._stepped_inside.clear()
+        return True
+
+    def steps_as_usual(self, usual: UsualStep) -> bool:
+        """A step is about to run; whether there was no more to it."""
+        if not self._quiet(usual.before):
+            return False
+        present = self.gradients.holding(usual.members)
+        if present is not usual.present or self._present.get(usual.number) is not present:
+            return False
+        self.previous = usual.key
+        self.ledger.feed(usual.event)
+        return True
+
+    def clears_as_usual(self, usual: UsualClearing) -> bool:
+        """A clearing to None is about to run; whether there was no more to it."""
+        if not self._quiet(usual.before):
+            return False
+        if self.gradients.holding(usual.targets) is not usual.held:
+            return False
+        self.gradients.assume_empty(usual.targets)
+        self.previous = usual.key
+        for event in usual.events:
+            self.ledger.feed(event)
+        return True
+
+    def _quiet(self, before: Key) -> bool:
+        """Whether nothing else is under way behind a point, nor left to be told."""
+        if self.previous is not before or self.probing or self._deferred is not None:
+            return False
+        if self._accumulation.beginning is not None:
+            self._accumulation.end()
+        return True
+
+    # -- optimizers ------------------------------------------------------------------------------
+
     def unscaled(self, site: Site, members: Members) -> None:
         """A GradScaler has divided the gradients of an optimizer by its scale."""
         self.gradients.look()
         self.tell(self._same(("unscaled", site, members), lambda: ev.Unscaled(site, members)))
 
-    # -- optimizers ------------------------------------------------------------------------------
-
     def step(
         self, site: Site, number: int, members: Members, grad_mode_off: Site | None = None
-    ) -> None:
-        """An optimizer steps, its gradients as they are now."""
+    ) -> tuple[Members, Event]:
+        """An optimizer steps, its gradients as they are now: who has one, and what was told."""
         if self._deferred is not None:  # a step from inside a backward
             self.gradients.look()
         present = self.gradients.holding(members)
@@ -342,9 +419,15 @@ class Watch:
             self.ledger.feed(event)
         else:
             self.tell(event)
+        return present, event
 
-    def zero_grad(self, site: Site, targets: Members, held: Members, *, to_none: bool) -> None:
-        """``zero_grad`` has run, or is about to set all to None and nobody looks on the way."""
+    def zero_grad(
+        self, site: Site, targets: Members, held: Members, *, to_none: bool
+    ) -> tuple[Event, ...]:
+        """``zero_grad`` has run, or is about to set all to None and nobody looks on the way.
+
+        Returns what was told.
+        """
         if to_none:
             self.gradients.assume_empty(targets)
         else:
@@ -352,9 +435,9 @@ class Watch:
         key = (site, targets, held, to_none)
         events = self._zeroings.get(key)
         if events is None:
-            events = [ev.ZeroGradCalled(site, targets)]
+            events = (ev.ZeroGradCalled(site, targets),)
             if held:
-                events.append(ev.Cleared(site, held, targets, by_hand=False, to_none=to_none))
+                events += (ev.Cleared(site, held, targets, by_hand=False, to_none=to_none),)
             if len(self._zeroings) >= INTERNED:
                 self._zeroings.clear()
             self._zeroings[key] = events
@@ -363,6 +446,7 @@ class Watch:
             tell = self.ledger.feed
         for event in events:
             tell(event)
+        return events
 
 
 def parameters_of(group: dict[str, Any]) -> list[torch.Tensor]:

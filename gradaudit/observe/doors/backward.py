@@ -12,12 +12,14 @@ import torch
 
 from gradaudit.model import events as ev
 from gradaudit.model.sites import Site
-from gradaudit.observe.backwards import UnderWay
+from gradaudit.observe.beginnings import Beginning, UnderWay
 from gradaudit.observe.doors.arrivals import Arrivals
+from gradaudit.observe.doors.routine import Routines
 from gradaudit.observe.engine import watch_engine
 from gradaudit.observe.instruments import Instruments
 from gradaudit.observe.leaves import undispatched
 from gradaudit.observe.patches import Hook, Patches
+from gradaudit.observe.usual import UsualBackward
 
 
 class BackwardDoor:
@@ -41,6 +43,7 @@ class BackwardDoor:
         self._attendance = instruments.attendance
         self._backwards = instruments.backwards
         self._under_way: UnderWay | None = None
+        self._routines: Routines[UsualBackward] = Routines()
         #: how many steps with a closure are under way: it is they who ask for backwards
         self.closures = 0
 
@@ -55,7 +58,7 @@ class BackwardDoor:
         return self._under_way is not None
 
     def backward_enters(
-        self, roots: Sequence[Any], frame: FrameType, *, accumulates: bool
+        self, roots: Sequence[Any], frame: FrameType, *, accumulates: bool, keeps: bool
     ) -> Callable[[Sequence[Any], bool], None] | None:
         """One is about to run; what is returned is called behind it."""
         began = perf_counter()
@@ -63,6 +66,17 @@ class BackwardDoor:
             if self._under_way is not None:
                 return None  # from inside a backward: part of it (reentrant checkpoints)
             arrivals = self._arrivals
+            latest = self._routines.latest
+            if (
+                latest is not None
+                and latest.next.again(frame)
+                and accumulates
+                and not keeps  # a graph that is gone is not backpropagated again
+                and arrivals.known == get_ident()
+                and self._as_usual(latest.next.usual)
+            ):
+                self._routines.latest = latest.next
+                return self._leaves
             if arrivals.known != get_ident() and not arrivals.expected(frame):
                 return None
             site = self._sites.here(frame)
@@ -75,11 +89,17 @@ class BackwardDoor:
                 self._differentiates(roots, site)
                 return None
             key = ("backward", site)
-            self._watch.point(key)
+            before = self._watch.previous
+            quiet = self._watch.point(key)
             if self._attendance.checking:
                 self._attendance.check(key)
             under_way = self._backwards.begins(roots, frame, site, closure=self.closures > 0)
-            self._attendance.backward()
+            self._attendance.unchecked -= 1
+            if self._attendance.unchecked <= 0:
+                self._attendance.checking = True
+            if quiet and under_way.usual and not keeps:
+                usual = self._watch.usual(UsualBackward, before, self._watch.previous, under_way)
+                self._routines.learn(frame, self._sites.user_frame(frame), usual)
         except Exception as error:
             self._care.failed("a backward", error)
             self._probe.tracer.go_on()
@@ -98,7 +118,26 @@ class BackwardDoor:
         self._under_way = under_way
         return self._leaves
 
+    def _as_usual(self, usual: UsualBackward) -> bool:
+        """Whether one from a known place has nothing else about it; then it has been begun."""
+        under_way, attendance, roots = usual.under_way, self._attendance, self._backwards.roots
+        if (
+            attendance.checking
+            or (self.closures > 0) is not under_way.beginning.closure
+            or roots.done
+            or roots.scaled
+            or not torch.is_grad_enabled()
+            or not self._watch.begins_as_usual(usual)
+        ):
+            return False
+        attendance.unchecked -= 1
+        if attendance.unchecked <= 0:
+            attendance.checking = True
+        self._under_way = under_way
+        return True
+
     def _prepare(self, frame: FrameType, site: Site, *, accumulates: bool) -> None:
+        self._routines.forget()
         self._probe.arm(frame, outermost=True)
         if accumulates and site not in self._ledger.backwards:
             self._probe.surprised(frame)
@@ -116,6 +155,9 @@ class BackwardDoor:
         under_way, self._under_way = self._under_way, None
         if under_way is None:
             return
+        if under_way.usual and not failed:
+            self._leaves_as_usual(under_way.beginning)
+            return
         if under_way.paused:
             with self._care.inside("the dataflow"):
                 self._probe.go_on()
@@ -124,10 +166,7 @@ class BackwardDoor:
                 self._care.seconds += self._backwards.unhook(under_way)
         began = perf_counter()
         try:
-            if under_way.usual and not failed:
-                self._watch.backward_ends(under_way.beginning, failed=False)
-            else:
-                self._backwards.ends(under_way, roots, failed=failed)
+            self._backwards.ends(under_way, roots, failed=failed)
         except Exception as error:
             self._care.failed("a backward", error)
         finally:
@@ -138,3 +177,12 @@ class BackwardDoor:
         if under_way.untraced:
             with self._care.inside("passes of loops"):
                 self._probe.tracer.go_on()
+
+    def _leaves_as_usual(self, beginning: Beginning) -> None:
+        began = perf_counter()
+        try:
+            self._watch.backward_ends(beginning, failed=False)
+        except Exception as error:
+            self._care.failed("a backward", error)
+        finally:
+            self._care.seconds += perf_counter() - began

@@ -14,10 +14,12 @@ from gradaudit.model.events import Members
 from gradaudit.model.sites import Site
 from gradaudit.observe.doors.arrivals import Arrivals
 from gradaudit.observe.doors.backward import BackwardDoor
+from gradaudit.observe.doors.routine import Routines
 from gradaudit.observe.instruments import Instruments
 from gradaudit.observe.leaves import undispatched
 from gradaudit.observe.optimizers import watch_optimizers
 from gradaudit.observe.patches import Hook, Patches
+from gradaudit.observe.usual import UsualClearing, UsualStep
 
 
 class SteppingDoor:
@@ -47,20 +49,22 @@ class SteppingDoor:
         self._replicas = instruments.replicas
         self._sampler = instruments.sampler
         self._attendance = instruments.attendance
+        self._usual_steps: Routines[UsualStep] = Routines()
+        self._usual_clearings: Routines[UsualClearing] = Routines()
 
     def observe(self, patches: Patches) -> list[Hook]:
         """Hear of constructions, steps and clearings."""
-        self._steps = watch_optimizers(patches, self)
-        return [self._steps]
+        self._heard = watch_optimizers(patches, self)
+        return [self._heard]
 
     def hide_from_dynamo(self, patches: Patches) -> None:
         """See :meth:`gradaudit.observe.optimizers.Steps.hide_from_dynamo`."""
-        self._steps.hide_from_dynamo(patches)
+        self._heard.hide_from_dynamo(patches)
 
     @property
     def compiled(self) -> bool:
         """Whether steps ran in a region that torch.compile had compiled: nobody heard of them."""
-        return self._steps.compiled
+        return self._heard.compiled
 
     # -- construction ----------------------------------------------------------------------------
 
@@ -95,8 +99,8 @@ class SteppingDoor:
             if self._arrivals.ours():
                 self._backward.closures += 1
                 self._probe.mode.stepping = True
-                if not self._steps.attended:
-                    self._steps.attend(True)
+                if not self._heard.attended:
+                    self._heard.attend(True)
         except Exception as error:
             self._care.failed("a step", error)
 
@@ -107,35 +111,70 @@ class SteppingDoor:
             if self._sampler.waiting:
                 self._tell_samples()
                 began = perf_counter()
-            arrivals = self._arrivals
-            if arrivals.known != get_ident() and not arrivals.expected(frame):
+            latest = self._usual_steps.latest
+            if (
+                latest is not None
+                and latest.next.again(frame)
+                and self._steps_as_usual(optimizer, latest.next.usual)
+            ):
+                self._usual_steps.latest = latest.next
+                members = latest.next.usual.members
+            elif self._steps(optimizer, frame, closure=closure):
+                members = self._optimizers.find(optimizer).members
+            else:
                 return
-            site = self._sites.here(frame)
-            if site is None:
-                arrivals.nowhere("a step")
-                return
-            known = self._optimizers.find(optimizer)
-            key = ("step", site, known.number)
-            self._watch.point(key)
-            if self._attendance.checking:
-                self._attendance.check(key)
-            if not self._probe.over:
-                self._prepare(frame)
-            grad_mode_off = None if torch.is_grad_enabled() else self._probe.switch(frame)
-            self._watch.step(site, known.number, known.members, grad_mode_off)
             iteration = self._ledger.iteration
             if self._sampler.pace.due(iteration, probing=self._watch.probing):
-                self._take_sample(known.members, iteration)
+                self._take_sample(members, iteration)
                 if self._probe.over and self._watch.fed_unseen():
                     self._probe.surprised(frame)
             if not closure and (
-                self._watch.surprised or self._steps.attended or not self._probe.over
+                self._watch.surprised or self._heard.attended or not self._probe.over
             ):
                 self._attend(frame)
         except Exception as error:
             self._care.failed("a step", error)
         finally:
             self._care.seconds += perf_counter() - began
+
+    def _steps(self, optimizer: Optimizer, frame: FrameType, *, closure: bool) -> bool:
+        """Whether the step is anything to listen to; then it has been told of."""
+        arrivals = self._arrivals
+        if arrivals.known != get_ident() and not arrivals.expected(frame):
+            return False
+        site = self._sites.here(frame)
+        if site is None:
+            arrivals.nowhere("a step")
+            return False
+        known = self._optimizers.find(optimizer)
+        key = ("step", site, known.number)
+        watch = self._watch
+        before = watch.previous
+        quiet = watch.point(key)
+        if self._attendance.checking:
+            self._attendance.check(key)
+        if not self._probe.over:
+            self._prepare(frame)
+        grad_mode_off = None if torch.is_grad_enabled() else self._probe.switch(frame)
+        present, event = watch.step(site, known.number, known.members, grad_mode_off)
+        if quiet and self._probe.over and grad_mode_off is None and not closure:
+            usual = watch.usual(
+                UsualStep, before, watch.previous, known.number, known.members, present, event
+            )
+            self._usual_steps.learn(frame, self._sites.user_frame(frame), usual)
+        return True
+
+    def _steps_as_usual(self, optimizer: Optimizer, usual: UsualStep) -> bool:
+        """Whether one from a known place has nothing else about it; then it has been told of."""
+        known = self._optimizers.find(optimizer)
+        return (
+            known.members is usual.members
+            and known.number == usual.number
+            and self._arrivals.known == get_ident()
+            and not self._attendance.checking
+            and torch.is_grad_enabled()
+            and self._watch.steps_as_usual(usual)
+        )
 
     def _attend(self, frame: FrameType) -> None:
         """While the probe is on, the calls of a step are not followed, and its end is heard of."""
@@ -145,8 +184,8 @@ class SteppingDoor:
         probing = not self._probe.over
         if probing:
             self._probe.pause()
-        if probing is not self._steps.attended:
-            self._steps.attend(probing)
+        if probing is not self._heard.attended:
+            self._heard.attend(probing)
 
     def step_leaves(self, optimizer: Optimizer, frame: FrameType, *, closure: bool) -> None:
         """A step with a closure has applied what the closure's backwards left."""
@@ -167,6 +206,7 @@ class SteppingDoor:
             self._care.failed("a step", error)
 
     def _prepare(self, frame: FrameType) -> None:
+        self._usual_steps.forget()
         self._probe.arm(frame)
         if self._watch.probing:
             with self._probe.tracer.paused(), undispatched():
@@ -199,6 +239,15 @@ class SteppingDoor:
         """``zero_grad`` is about to run; what is returned, if anything, is called behind it."""
         began = perf_counter()
         try:
+            latest = self._usual_clearings.latest
+            if (
+                latest is not None
+                and latest.next.again(frame)
+                and to_none
+                and self._clears_as_usual(owner, latest.next.usual)
+            ):
+                self._usual_clearings.latest = latest.next
+                return None
             arrivals = self._arrivals
             if arrivals.known != get_ident() and not arrivals.expected(frame):
                 return None
@@ -207,18 +256,26 @@ class SteppingDoor:
                 arrivals.nowhere("zero_grad")
                 return None
             if not self._probe.over:
+                self._usual_clearings.forget()
                 self._probe.arm(frame)
             if isinstance(owner, Optimizer):
                 targets = self._optimizers.find(owner).members
             else:
                 targets = self._watch.parameters_of(owner)
             key = ("clear", site, targets)
-            self._watch.point(key)
+            watch = self._watch
+            before = watch.previous
+            quiet = watch.point(key)
             if self._attendance.checking:
                 self._attendance.check(key)
-            held = self._watch.gradients.holding(targets)
-            if to_none and not self._watch.probing:
-                self._watch.zero_grad(site, targets, held, to_none=True)
+            held = watch.gradients.holding(targets)
+            if to_none and not watch.probing:
+                events = watch.zero_grad(site, targets, held, to_none=True)
+                if quiet:
+                    usual = watch.usual(
+                        UsualClearing, before, watch.previous, targets, held, events
+                    )
+                    self._usual_clearings.learn(frame, self._sites.user_frame(frame), usual)
                 return None
             if not self._probe.over:
                 self._probe.pause()
@@ -228,6 +285,23 @@ class SteppingDoor:
         finally:
             self._care.seconds += perf_counter() - began
         return lambda: self._zero_grad_leaves(site, targets, held, to_none=to_none)
+
+    def _clears_as_usual(self, owner: Optimizer | torch.nn.Module, usual: UsualClearing) -> bool:
+        """Likewise one that sets gradients to None.
+
+        Members that the optimizer was given since its last step have no gradient from it, and are
+        met at the next.
+        """
+        if isinstance(owner, Optimizer):
+            targets = self._optimizers.members_last(owner)
+        else:
+            targets = self._watch.parameters_of(owner)
+        return (
+            targets is usual.targets
+            and self._arrivals.known == get_ident()
+            and not self._attendance.checking
+            and self._watch.clears_as_usual(usual)
+        )
 
     def _zero_grad_leaves(
         self, site: Site, targets: Members, held: Members, *, to_none: bool

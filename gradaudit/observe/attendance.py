@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Hashable
 from time import monotonic
 from typing import NoReturn
@@ -22,7 +23,7 @@ class Attendance:
         self._ledger = ledger
         self._attend = attend
         self._due = 1
-        self._stoppable = (limits.max_iterations, limits.max_seconds) != (None, None)
+        self._last = sys.maxsize if limits.max_iterations is None else limits.max_iterations
         #: how many backwards may go by until ``checking``; one ends no more than one iteration
         self.unchecked = 0
         self._began = monotonic()
@@ -36,16 +37,12 @@ class Attendance:
         limits = self._limits
         if limits.max_seconds is not None and monotonic() - self._began > limits.max_seconds:
             self._stop(f"--max-seconds {limits.max_seconds:g}")
-        if (
-            limits.max_iterations is not None
-            and self._ledger.iterations >= limits.max_iterations
-            and self._ledger.would_begin_iteration(key)
-        ):
+        if self._ledger.iterations >= self._last and self._ledger.would_begin_iteration(key):
             self._stop(f"--max-iterations {limits.max_iterations}")
         over = self._ledger.iteration + 1
         if over < self._due:
-            self.unchecked = self._due - over  # so many backwards may go by
-            self.checking = self._stoppable
+            self.unchecked = min(self._due, self._last) - over
+            self.checking = self.unchecked <= 0 or limits.max_seconds is not None
         elif self._ledger.would_begin_iteration(key):
             try:
                 self._due = self._attend(over)

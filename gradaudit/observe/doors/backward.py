@@ -12,7 +12,7 @@ import torch
 
 from gradaudit.model import events as ev
 from gradaudit.model.sites import Site
-from gradaudit.observe.beginnings import Beginning, UnderWay
+from gradaudit.observe.beginnings import UnderWay
 from gradaudit.observe.doors.arrivals import Arrivals
 from gradaudit.observe.doors.routine import Routines
 from gradaudit.observe.engine import watch_engine
@@ -155,8 +155,14 @@ class BackwardDoor:
         under_way, self._under_way = self._under_way, None
         if under_way is None:
             return
-        if under_way.usual and not failed:
-            self._leaves_as_usual(under_way.beginning)
+        if under_way.usual and not failed:  # nothing was paused or hooked, nothing is to be asked
+            began = perf_counter()
+            try:
+                self._watch.backward_ends(under_way.beginning, failed=False)
+            except Exception as error:
+                self._care.failed("a backward", error)
+            finally:
+                self._care.seconds += perf_counter() - began
             return
         if under_way.paused:
             with self._care.inside("the dataflow"):
@@ -177,12 +183,3 @@ class BackwardDoor:
         if under_way.untraced:
             with self._care.inside("passes of loops"):
                 self._probe.tracer.go_on()
-
-    def _leaves_as_usual(self, beginning: Beginning) -> None:
-        began = perf_counter()
-        try:
-            self._watch.backward_ends(beginning, failed=False)
-        except Exception as error:
-            self._care.failed("a backward", error)
-        finally:
-            self._care.seconds += perf_counter() - began

@@ -13,6 +13,8 @@ from gradaudit.observe.graph import Below
 from gradaudit.observe.leaves import strong
 
 _Reference: TypeAlias = "weakref.ref[torch.Tensor]"
+#: What a node of the graph is known by when nothing but the graph keeps it.
+_Mark: TypeAlias = tuple[str, int]
 
 #: How many of the latest are remembered.
 _KEPT = 16
@@ -22,7 +24,7 @@ class Roots:
     """The roots of the latest backwards."""
 
     def __init__(self) -> None:
-        self._done: dict[int, tuple[weakref.ref[torch.Tensor], Site]] = {}
+        self._done: dict[int, tuple[_Reference, Site, _Mark | None]] = {}
         self._scaled: dict[int, tuple[_Reference, _Reference]] = {}
 
     def note_scaled(self, losses: Sequence[torch.Tensor], results: Sequence[torch.Tensor]) -> None:
@@ -51,12 +53,13 @@ class Roots:
         return scaled, again
 
     def part_of(self, graph: Below) -> Site | None:
-        """Where a loss was backpropagated before from which the roots of this graph were made."""
-        for reference, site in self._done.values():
-            loss = strong(reference)
-            if loss is None or loss.numel() != 1 or loss.grad_fn in graph.roots:
-                continue
-            if loss.grad_fn in graph.inner:
+        """Where a loss was backpropagated before from which the roots of this graph were made.
+
+        The tensor itself may be gone: ``loss = loss / 2`` leaves it to the graph.
+        """
+        marks = {_mark(node) for node in graph.inner} - {_mark(node) for node in graph.roots}
+        for _, site, mark in self._done.values():
+            if mark in marks:
                 return site
         return None
 
@@ -68,10 +71,15 @@ class Roots:
         if entry is not None and strong(entry[0]) is tensor:
             return entry[1]
         if isinstance(tensor, torch.Tensor):  # an edge of the graph is none
-            done[key] = (weakref.ref(tensor), site)
+            loss = tensor.grad_fn if tensor.numel() == 1 else None
+            done[key] = (weakref.ref(tensor), site, None if loss is None else _mark(loss))
             if len(done) > _KEPT:
                 _forget_oldest(done)
         return None
+
+
+def _mark(node: Any) -> _Mark:
+    return type(node).__name__, node._sequence_nr()
 
 
 def _forget_oldest(known: dict[int, Any]) -> None:

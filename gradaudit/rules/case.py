@@ -194,6 +194,13 @@ class Case:
 
     # -- copies and replacements ---------------------------------------------------------------
 
+    def wanted_by_reader(self, leaf: int) -> bool:
+        """Whether the script reads its gradient for its own sake.
+
+        Not in one go with those that are trained, as whoever logs the norm of all gradients does.
+        """
+        return not self.ledger.monitors.issuperset(self.life(leaf).was_read.sites)
+
     @cached_property
     def _copies(self) -> dict[int, list[int]]:
         copies: dict[int, list[int]] = {}

@@ -281,6 +281,17 @@ class Case:
         """Backwards that do not reach leaves for which a cause was found."""
         return frozenset(site for leaf in self.claimed for site in self.evidence(leaf).missed_by)
 
+    @property
+    def unstepped(self) -> frozenset[Site]:
+        """Backwards that fill leaves whose step, as was found, is missing."""
+        return frozenset(
+            site
+            for leaf in self.claimed
+            if self.owned(leaf) and not any(record.steps for record in self.optimizers_of(leaf))
+            for site in self.life(leaf).deposited.sites
+            if site is not None
+        )
+
     def starving(self) -> list[int]:
         """Leaves that should have a gradient, never had one, and for which no cause was found."""
         return [

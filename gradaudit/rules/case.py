@@ -272,7 +272,7 @@ class Case:
         if any(not read.bulk or evidence.requires_grad for read in evidence.none_reads):
             return True
         failed = {record.site for record in self.ledger.backwards.values() if record.failed}
-        if any(cut.backward in failed for cut in evidence.severed):
+        if not evidence.missed_by.isdisjoint(failed):
             return True
         return bool(failed) and bool(self.optimizers_of(leaf)) and not self.backwards_done
 

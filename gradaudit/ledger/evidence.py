@@ -44,12 +44,12 @@ class Evidence:
     fed_before: bool = False
 
     def sever(self, cut: Severed, iteration: int) -> None:
-        """Keep a cut, unless the same place is known already."""
+        """Keep a cut, unless the same place is known already, of the same backward."""
         self.last_cut = (iteration, cut)
         self.missed_by.add(cut.backward)
         self.times[cut.site] = self.times.get(cut.site, 0) + 1
         for index, known in enumerate(self.severed):
-            if known.site is cut.site:
+            if known.site is cut.site and known.backward is cut.backward:
                 if known.guessed and not cut.guessed:
                     self.severed[index] = cut
                 return

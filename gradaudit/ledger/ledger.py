@@ -51,6 +51,8 @@ class Ledger:
         self.clearings: dict[Site, ClearingRecord] = {}
         #: how often each kind of event happened at each site
         self.counts: dict[tuple[str, Site], int] = {}
+        #: where gradients were read that an optimizer applies
+        self.monitors: set[Site] = set()
         self.backward_calls = 0
         self.optimizer_steps = 0
         self.zero_grad_calls = 0
@@ -406,6 +408,8 @@ class Ledger:
 
     def _grad_read(self, event: ev.GradRead) -> None:
         owned = event.members & self._owned
+        if owned:
+            self.monitors.add(event.site)
         for cohort in self.cohorts.select(owned):
             cohort.life.look()
             for entry in cohort.life.stock[-1:]:

@@ -79,6 +79,11 @@ class BackwardRecord:
     asked: bool = True
     parts: set[Site] = field(default_factory=set)
 
+    @property
+    def refused(self) -> bool:
+        """Whether it failed because nothing that its roots were made from requires grad."""
+        return bool(self.hopeless and self.failed) and self.grad_mode_off is None
+
 
 @dataclass(slots=True, eq=False)
 class ClearingRecord:

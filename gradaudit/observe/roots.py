@@ -13,6 +13,8 @@ from gradaudit.observe.graph import Below
 from gradaudit.observe.leaves import strong
 
 _Reference: TypeAlias = "weakref.ref[torch.Tensor]"
+#: What a node of the graph is known by when nothing but the graph keeps it.
+_Mark: TypeAlias = tuple[str, int]
 
 #: How many of the latest are remembered.
 _KEPT = 16
@@ -25,6 +27,8 @@ class Roots:
         #: those that are still there: backpropagated, and made by scaling
         self.done: dict[int, tuple[_Reference, Site]] = {}
         self.scaled: dict[int, tuple[_Reference, _Reference]] = {}
+        #: the losses among the former, whether they are still there or not
+        self._losses: dict[_Mark, Site] = {}
 
     def note_scaled(self, losses: Sequence[torch.Tensor], results: Sequence[torch.Tensor]) -> None:
         """A GradScaler made results of losses."""
@@ -52,14 +56,12 @@ class Roots:
         return scaled, again
 
     def part_of(self, graph: Below) -> Site | None:
-        """Where a loss was backpropagated before from which the roots of this graph were made."""
-        for reference, site in self.done.values():
-            loss = strong(reference)
-            if loss is None or loss.numel() != 1 or loss.grad_fn in graph.roots:
-                continue
-            if loss.grad_fn in graph.inner:
-                return site
-        return None
+        """Where a loss was backpropagated before from which the roots of this graph were made.
+
+        The tensor itself may be gone: ``loss = loss / 2`` leaves it to the graph.
+        """
+        marks = {_mark(node) for node in graph.inner} - {_mark(node) for node in graph.roots}
+        return next((site for mark, site in self._losses.items() if mark in marks), None)
 
     def _before(self, tensor: Any, site: Site) -> Site | None:
         """Where a root was backpropagated before; if it was not, it is now."""
@@ -72,16 +74,22 @@ class Roots:
             done[key] = (weakref.ref(tensor, lambda gone: _forget(done, key, gone)), site)
             if len(done) > _KEPT:
                 _forget_oldest(done)
+            if tensor.numel() == 1 and tensor.grad_fn is not None:
+                self._losses[_mark(tensor.grad_fn)] = site
+                if len(self._losses) > _KEPT:
+                    _forget_oldest(self._losses)
         return None
 
 
-def _forget(
-    done: dict[int, tuple[_Reference, Site]], key: int, gone: weakref.ref[torch.Tensor]
-) -> None:
+def _forget(done: dict[int, tuple[_Reference, Site]], key: int, gone: _Reference) -> None:
     entry = done.get(key)
     if entry is not None and entry[0] is gone:
         del done[key]
 
 
-def _forget_oldest(known: dict[int, Any]) -> None:
+def _mark(node: Any) -> _Mark:
+    return type(node).__name__, node._sequence_nr()
+
+
+def _forget_oldest(known: dict[Any, Any]) -> None:
     del known[next(iter(known))]

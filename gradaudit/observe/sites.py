@@ -21,6 +21,9 @@ from gradaudit.observe.source import SourceBook, SourceFile, Text
 #: Where torch's own files lie.
 TORCH = os.path.dirname(torch.__file__) + os.sep
 
+#: Files whose lines tell nothing of who called: all backwards go through the same ones of torch's.
+_PASSED = (TORCH, str(Path(__file__).parent.parent) + os.sep)
+
 #: How the files of what is typed into IPython, and into Python from 3.13 on, are called.
 _INPUTS = ("<ipython-input-", "<python-input-")
 
@@ -154,26 +157,29 @@ class SiteBook:
     def here(self, frame: FrameType | None) -> Site | None:
         """The site of what ``frame`` is doing; None when no code of the user's is on the stack."""
         seen = self.user.seen
-        nearest = frame
+        nearest, library = frame, None
         while nearest is not None:  # as in user_frame, without the calls
             code = nearest.f_code
             owned = seen.get(code.co_filename)
             if owned is None:
                 owned = self.user.owns(code)
-            if owned and code.co_name != TRAMPOLINE:
-                break
+            if code.co_name != TRAMPOLINE:
+                if owned:
+                    break
+                if library is None and not code.co_filename.startswith(_PASSED):
+                    library = nearest
             nearest = nearest.f_back
-        if nearest is None or frame is None:
+        if nearest is None:
             return None
-        key = (id(nearest.f_code), nearest.f_lasti, id(frame.f_code), frame.f_lasti)
+        under = nearest if library is None else library
+        key = (id(nearest.f_code), nearest.f_lasti, id(under.f_code), under.f_lasti)
         known = self._sites.get(key)
         if known is None:
-            own = nearest is frame
             self._keep(nearest.f_code)
-            self._keep(frame.f_code)
+            self._keep(under.f_code)
             known = self._sites[key] = Site(
                 self.location(nearest.f_code, nearest.f_lasti),
-                None if own else self.location(frame.f_code, frame.f_lasti),
+                None if library is None else self.location(library.f_code, library.f_lasti),
                 self._loop(nearest),
             )
         return known

@@ -17,8 +17,8 @@ from gradaudit.observe.sites import SiteBook
 from gradaudit.observe.watchers import GradientWatcher
 from gradaudit.observe.written import (
     FILLING,
-    ZEROING,
     by_an_optimizer,
+    can_zero,
     clips,
     is_zero,
     only_measured,
@@ -46,8 +46,8 @@ class Writes:
         """One tensor was written into by an operation."""
         target = args[0] if args else next(iter(kwargs.values()), None)
         if isinstance(target, torch.Tensor):
-            others = [*tensors_in(args[1:]), *tensors_in(kwargs.values())]
-            self.write(operation, target, [target, *others], frame, args)
+            handed = (*args[1:], *kwargs.values())
+            self.write(operation, target, [target, *tensors_in(handed)], frame, handed)
 
     def foreach(
         self,
@@ -58,12 +58,12 @@ class Writes:
     ) -> None:
         """A list of tensors was, each from what has its place in the other lists."""
         targets = list(args[0]) if args else []
-        lists = [list(each) for each in args[1:] if isinstance(each, (list, tuple))]
-        shared = [*tensors_in(each for each in args[1:] if isinstance(each, torch.Tensor))]
-        shared += tensors_in(kwargs.values())
+        handed = (*args[1:], *kwargs.values())
+        lists = [list(each) for each in handed if isinstance(each, (list, tuple))]
+        shared = [each for each in handed if not isinstance(each, (list, tuple))]
         for index, target in enumerate(targets):
-            others = [each[index] for each in lists if index < len(each)]
-            self.write(operation, target, [target, *tensors_in(others), *shared], frame)
+            own = (*(each[index] for each in lists if index < len(each)), *shared)
+            self.write(operation, target, [target, *tensors_in(own)], frame, own)
 
     def write(
         self,
@@ -75,7 +75,7 @@ class Writes:
     ) -> None:
         """``target`` was changed in place with what was computed from ``inputs``.
 
-        ``handed`` are all arguments, numbers among them.
+        ``handed`` is all that the operation was given beside it, numbers among it.
         """
         node = self._nodes.node(target)
         leaf = self._leaves.find(target)
@@ -84,7 +84,7 @@ class Writes:
             self.update(target, others, frame)
             self.given(operation, target, others, frame)
         elif node is not None and node.gradient_of is not None:
-            self._gradient_written(operation, node.gradient_of, target, others, frame)
+            self._gradient_written(operation, node.gradient_of, target, others, frame, handed)
         elif node is not None and node.shares is not None:
             self._update_leaf(self._leaves[node.shares], others, frame)
         else:
@@ -150,10 +150,11 @@ class Writes:
         gradient: torch.Tensor,
         others: list[Node],
         frame: FrameType,
+        handed: tuple[Any, ...],
     ) -> None:
         leaf = self._leaves[number]
         site = self._sites.here(frame)
-        if operation.name in ZEROING and is_zero(gradient):
+        if can_zero(operation, handed) and is_zero(gradient):
             self._watcher.cleared_by_hand(leaf, site, to_none=False)
         elif operation.name != "detach_" and not only_measured(frame):
             clipped = clips(operation, others, frame)

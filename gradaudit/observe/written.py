@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 from types import FrameType
+from typing import Any
 
 import torch
 from torch._subclasses import FakeTensor
@@ -13,7 +14,7 @@ from gradaudit.observe.flow import Node, gradients_behind
 from gradaudit.observe.operations import Operation
 
 #: Operations that can make a gradient zero in place; after any of them its value is looked at.
-ZEROING = frozenset(
+_ZEROING = frozenset(
     {
         "zero_",
         "fill_",
@@ -90,6 +91,23 @@ def clips(operation: Operation, others: list[Node], frame: FrameType) -> bool:
     if frame.f_code.co_filename.endswith(_CLIPPING) or operation.name in _CLAMPS:
         return True
     return operation.name in _SCALES and any(map(gradients_behind, others))
+
+
+def can_zero(operation: Operation, given: tuple[Any, ...]) -> bool:
+    """Whether zeros that an operation leaves in a gradient can be its own doing.
+
+    A factor or a bound that is not zero leaves only those that were there before.
+    """
+    if operation.name not in _ZEROING:
+        return False
+    bounded = operation.name in _SCALES or operation.name in _CLAMPS
+    return not bounded or any(map(_is_nothing, given))
+
+
+def _is_nothing(value: object) -> bool:
+    if isinstance(value, torch.Tensor):
+        return is_zero(value)
+    return isinstance(value, (int, float)) and value == 0
 
 
 def is_zero(tensor: torch.Tensor) -> bool:

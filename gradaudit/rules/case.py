@@ -194,6 +194,13 @@ class Case:
 
     # -- copies and replacements ---------------------------------------------------------------
 
+    def wanted_by_reader(self, leaf: int) -> bool:
+        """Whether the script reads its gradient for its own sake.
+
+        Not in one go with those that are trained, as whoever logs the norm of all gradients does.
+        """
+        return not self.ledger.monitors.issuperset(self.life(leaf).was_read.sites)
+
     @cached_property
     def _copies(self) -> dict[int, list[int]]:
         copies: dict[int, list[int]] = {}
@@ -265,7 +272,7 @@ class Case:
         if any(not read.bulk or evidence.requires_grad for read in evidence.none_reads):
             return True
         failed = {record.site for record in self.ledger.backwards.values() if record.failed}
-        if any(cut.backward in failed for cut in evidence.severed):
+        if not evidence.missed_by.isdisjoint(failed):
             return True
         return bool(failed) and bool(self.optimizers_of(leaf)) and not self.backwards_done
 
@@ -273,6 +280,17 @@ class Case:
     def fruitless(self) -> frozenset[Site]:
         """Backwards that do not reach leaves for which a cause was found."""
         return frozenset(site for leaf in self.claimed for site in self.evidence(leaf).missed_by)
+
+    @property
+    def unstepped(self) -> frozenset[Site]:
+        """Backwards that fill leaves whose step, as was found, is missing."""
+        return frozenset(
+            site
+            for leaf in self.claimed
+            if self.owned(leaf) and not any(record.steps for record in self.optimizers_of(leaf))
+            for site in self.life(leaf).deposited.sites
+            if site is not None
+        )
 
     def starving(self) -> list[int]:
         """Leaves that should have a gradient, never had one, and for which no cause was found."""

@@ -45,8 +45,9 @@ warning: their turn may have been to come.
 
 
 def check(case: Case) -> Iterator[Verdict]:
-    """Starving leaves that entered no operation at all."""
-    if not case.backwards_done:
+    """Starving leaves that entered no operation at all, beside what was trained or refused."""
+    refused = any(record.refused for record in case.ledger.backwards.values())
+    if not case.backwards_done and not refused:
         return
     unused = [
         leaf

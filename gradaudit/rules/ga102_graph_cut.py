@@ -105,7 +105,11 @@ def _telling(case: Case, leaf: int) -> Severed | None:
     cuts = [cut for cut in case.evidence(leaf).severed if _lasting(case, leaf, cut)]
     return min(
         cuts,
-        key=lambda cut: (cut.guessed, not case.precedes_step(cut.backward, leaf)),
+        key=lambda cut: (
+            cut.guessed,
+            not case.precedes_step(cut.backward, leaf),
+            not case.ledger.backwards[cut.backward].refused,
+        ),
         default=None,
     )
 

@@ -167,7 +167,7 @@ def _everything(case: Case, leaf: int) -> tuple[str, Site | None] | None:
     if any(evidence.requires_grad for evidence in case.ledger.evidence.values()):
         return None
     for record in case.ledger.backwards.values():
-        if record.hopeless and record.failed and record.grad_mode_off is None:
+        if record.refused:
             return f"`{record.root or 'a loss'}` is backpropagated", _frozen_at(case, leaf)
     return None
 

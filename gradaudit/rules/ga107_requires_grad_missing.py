@@ -73,7 +73,7 @@ def _nothing_requires_grad(case: Case) -> Iterator[Verdict]:
     if any(evidence.requires_grad for evidence in case.ledger.evidence.values()):
         return
     for record in case.ledger.backwards.values():
-        if record.hopeless and record.failed and record.grad_mode_off is None:
+        if record.refused:
             root = record.root or "the root"
             yield Verdict(
                 f"`{root}` is backpropagated, but nothing that it was made from requires grad",

@@ -87,6 +87,7 @@ def _read(case: Case) -> Iterator[Verdict]:
         if _again_and_again(case.life(leaf).stale_read.count, case.life(leaf).was_read.count)
         and not case.life(leaf).applied.count
         and not case.owned(leaf)
+        and case.wanted_by_reader(leaf)
     ]
     for site, leaves in case.grouped(stale, lambda leaf: case.life(leaf).stale_read.main_site()):
         life = case.life(min(leaves))

@@ -75,8 +75,8 @@ def _wiped_inside(case: Case, leaf: int) -> bool:
     life = case.life(leaf)
     if life.lost.count < 2 or not life.applied or life.lost.count < life.applied.count:
         return False
-    if life.lost_from <= case.fruitless:
-        return False  # what they were called for is cut off; that has been told
+    if life.lost_from <= case.fruitless | (case.unstepped - set(life.applied_from)):
+        return False  # what they were called for is cut off, or never stepped; that has been told
     return typical_window(case, leaf) < 2  # else what is lost is the rest of a longer window
 
 

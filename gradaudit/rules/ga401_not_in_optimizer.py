@@ -33,7 +33,8 @@ misses: `Adam([*model.parameters(), *criterion.parameters()])`. What is not to b
 frozen.
 
 ## When it is fine
-Parameters updated by hand, networks in eval mode, inputs that are optimised or attacked, and
+Parameters updated by hand, networks in eval mode, inputs that are optimised or attacked, gradients
+that are read for a purpose of their own (not with all others, as for a norm that is logged), and
 scripts without any optimizer are not reported.
 
 ## References
@@ -132,7 +133,7 @@ def _made_anew(case: Case, optimizer: OptimizerRecord) -> Iterator[Verdict]:
         and case.facts(leaf).requires_grad
         and case.life(leaf).deposited.count == 1
         and not case.life(leaf).applied.count
-        and not case.life(leaf).was_read.count
+        and not case.wanted_by_reader(leaf)
     ]
     for site, leaves in case.grouped(fleeting, lambda leaf: case.evidence(leaf).created):
         paths = {case.facts(leaf).path for leaf in leaves}
@@ -174,7 +175,7 @@ def _should_be_trained(case: Case, leaf: int) -> bool:
     lasting = life.deposited.count >= 2 and facts.named
     if evidence.kind == "parameter":
         lasting = lasting or facts.alive
-    return lasting and not life.was_read.count
+    return lasting and not case.wanted_by_reader(leaf)
 
 
 RULE = Rule(

@@ -165,6 +165,14 @@ FAULTY: tuple[Faulty, ...] = (
         layers("agent.policy.features_extractor.layer"),
     ),
     Faulty(
+        "stable_baselines3/fail_extractors.py",
+        "GA102",
+        "return self.layer(observations).tanh().detach()",
+        layers(
+            "first.policy.features_extractor.layer", "second.policy.q_net.features_extractor.layer"
+        ),
+    ),
+    Faulty(
         "torch_geometric/fail_layer_overwritten.py",
         "GA103",
         "h = self.first(x, edge_index).relu()",

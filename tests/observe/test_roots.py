@@ -41,3 +41,14 @@ def test_a_sum_is_made_of_losses_that_were_backpropagated():
     assert roots.part_of(below([loss])) is None
     assert roots.part_of(below([other])) is None
     assert roots.part_of(below([loss + other])) is SECOND
+
+
+def test_a_loss_is_a_part_though_only_the_graph_keeps_it():
+    roots = Roots()
+    weight = torch.ones(3, requires_grad=True)
+    loss = weight.sum()
+    roots.meet([loss], FIRST)
+    loss = loss / 2
+    other = weight.sum() / 2
+    assert roots.part_of(below([loss])) is FIRST
+    assert roots.part_of(below([other])) is None

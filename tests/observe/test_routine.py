@@ -25,7 +25,7 @@ def through_library() -> FrameType:
     return caller()
 
 
-def test_a_place_is_where_both_frames_stand():
+def test_a_place_is_where_all_frames_stand():
     def one() -> FrameType:
         return through_library()
 

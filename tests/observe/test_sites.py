@@ -169,6 +169,37 @@ def test_beneath_a_library_the_users_line_is_named_and_the_librarys_kept(
     assert sites[0].library.path.endswith("encoder.py")
 
 
+def test_torchs_own_lines_are_not_the_librarys(script: Path, book: SiteBook, tmp_path: Path):
+    library = tmp_path / "site-packages" / "loops.py"
+    library.parent.mkdir()
+    names = run(library, "def a(loss):\n    loss.backward()\n\ndef b(loss):\n    loss.backward()\n")
+    sites = []
+
+    class Told(torch.autograd.Function):
+        @staticmethod
+        def forward(_, x):
+            return x.clone()
+
+        @staticmethod
+        def backward(_, gradient):
+            sites.append(book.here(sys._getframe(1)))
+            return gradient
+
+    text = "for each in (a, b, b, torch.Tensor.backward):\n    each(make())\n"
+    run(
+        script,
+        text,
+        torch=torch,
+        make=lambda: Told.apply(torch.ones(1, requires_grad=True)),
+        **names,
+    )
+    first, second, again, own = sites
+    assert second is again
+    assert len({first, second, own}) == 3
+    assert [site.location.line for site in sites] == [2, 2, 2, 2]
+    assert (first.library.line, second.library.line, own.library) == (2, 5, None)
+
+
 def test_no_user_on_the_stack_is_no_site(book: SiteBook, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(book.user, "owns", lambda _: False)
     assert book.here(sys._getframe()) is None

@@ -14,30 +14,27 @@ Usual = TypeVar("Usual")
 
 
 class Routine(Generic[Usual]):
-    """A call: the frame that called, the user's own further out, and what is ``usual`` of it."""
+    """A call: the frames from the one that called out to the user's own, and what is ``usual``."""
 
-    __slots__ = ("_at", "_code", "_hops", "_own", "_own_at", "next", "usual")
+    __slots__ = ("_frames", "next", "usual")
 
     def __init__(self, frame: FrameType, user: FrameType, usual: Usual) -> None:
-        self._code, self._at = frame.f_code, frame.f_lasti
-        self._own, self._own_at = user.f_code, user.f_lasti
-        hops, outer = 0, frame
-        while outer is not user and outer.f_back is not None:
-            outer, hops = outer.f_back, hops + 1
-        self._hops = (None,) * hops
+        frames = [(frame.f_code, frame.f_lasti)]
+        while frame is not user and frame.f_back is not None:
+            frame = frame.f_back
+            frames.append((frame.f_code, frame.f_lasti))
+        self._frames = tuple(frames)
         self.usual = usual
         #: the one that came behind it the last time
         self.next: Routine[Usual] = self
 
     def again(self, frame: FrameType | None) -> bool:
         """Whether a call comes from the same place."""
-        if frame is None or frame.f_lasti != self._at or frame.f_code is not self._code:
-            return False
-        for _ in self._hops:
-            frame = frame.f_back
-            if frame is None:
+        for code, at in self._frames:
+            if frame is None or frame.f_lasti != at or frame.f_code is not code:
                 return False
-        return frame.f_lasti == self._own_at and frame.f_code is self._own
+            frame = frame.f_back
+        return True
 
 
 class Routines(Generic[Usual]):

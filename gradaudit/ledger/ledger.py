@@ -78,6 +78,7 @@ class Ledger:
             ev.Updated: self._updated,
             ev.Rescaled: self._rescaled,
             ev.Unscaled: self._unscaled,
+            ev.Evaluated: self._evaluated,
             ev.GradRead: self._grad_read,
             ev.NoneRead: self._none_read,
             ev.Entered: self.evidence.entered,
@@ -403,6 +404,10 @@ class Ledger:
         self._count("unscale", event.site)
         for cohort in self.cohorts.select(event.members):
             cohort.life.unscale()
+
+    def _evaluated(self, event: ev.Evaluated) -> None:
+        for cohort in self.cohorts.select(event.members):
+            cohort.life.spend()
 
     def _grad_read(self, event: ev.GradRead) -> None:
         owned = event.members & self._owned

@@ -314,6 +314,10 @@ class Watch:
 
     # -- optimizers ------------------------------------------------------------------------------
 
+    def evaluated(self, members: Members) -> None:
+        """A step under way has used the gradients of an optimizer, and asks for them anew."""
+        self.tell(self._same(("evaluated", members), lambda: ev.Evaluated(members)))
+
     def step(
         self, site: Site, number: int, members: Members, grad_mode_off: Site | None = None
     ) -> None:

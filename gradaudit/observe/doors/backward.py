@@ -15,6 +15,7 @@ from gradaudit.model.sites import Site
 from gradaudit.observe.backwards import UnderWay
 from gradaudit.observe.doors.arrivals import Arrivals
 from gradaudit.observe.engine import watch_engine
+from gradaudit.observe.evaluations import Evaluations
 from gradaudit.observe.instruments import Instruments
 from gradaudit.observe.leaves import undispatched
 from gradaudit.observe.patches import Hook, Patches
@@ -41,8 +42,7 @@ class BackwardDoor:
         self._attendance = instruments.attendance
         self._backwards = instruments.backwards
         self._under_way: UnderWay | None = None
-        #: how many steps with a closure are under way: it is they who ask for backwards
-        self.closures = 0
+        self.evaluations = Evaluations()
 
     def observe(self, patches: Patches) -> list[Hook]:
         """Hear of every backward."""
@@ -78,7 +78,10 @@ class BackwardDoor:
             self._watch.point(key)
             if self._attendance.checking:
                 self._attendance.check(key)
-            under_way = self._backwards.begins(roots, frame, site, closure=self.closures > 0)
+            asked = self.evaluations.under_way
+            if asked:
+                self._evaluated_before()
+            under_way = self._backwards.begins(roots, frame, site, closure=asked)
             self._attendance.backward()
         except Exception as error:
             self._care.failed("a backward", error)
@@ -105,6 +108,11 @@ class BackwardDoor:
             self._optimizers.refresh_all()  # where nothing is probed, nobody else has looked
         if self._watch.probing:
             self._pace.in_common = self._replicas.look()
+
+    def _evaluated_before(self) -> None:
+        optimizer = self.evaluations.moved()
+        if optimizer is not None:
+            self._watch.evaluated(self._optimizers.find(optimizer).members)
 
     def _differentiates(self, roots: Sequence[Any], site: Site) -> None:
         if self._watch.probing:

@@ -336,7 +336,7 @@ class Ledger:
             self._used.add(entry)
             if record is not None:
                 record.sources.add(entry.site)
-        if len(stock) > 1:
+        if len(stock) > 1 or (stock and stock[0].count > 1):
             for mixture in self._mixtures(cohort, number):
                 life.mix(mixture, iteration)
         if life.in_doubt:
@@ -346,6 +346,10 @@ class Ledger:
     def _mixtures(self, cohort: Cohort, number: int | None) -> Iterator[Mixture]:
         """What the contributions before the last one have to do with it."""
         *earlier, main = cohort.life.stock
+        for entry in cohort.life.stock:
+            other = self._stepped_within(cohort, entry, number) if entry.count > 1 else None
+            if other is not None:
+                yield Mixture("meanwhile", entry.site, main.site, other)
         for entry in earlier:
             if entry.site is main.site and main.again is None:
                 if entry.evaluating and not main.evaluating:  # one loop for both
@@ -376,6 +380,20 @@ class Ledger:
                 and entry.last <= record.last_step < main.first
                 and entry.site in record.sources
                 and not cohort.members & record.members
+            ):
+                return other
+        return None
+
+    def _stepped_within(self, cohort: Cohort, entry: Entry, number: int | None) -> int | None:
+        """The optimizer that stepped while backwards of one place went on, with some of these.
+
+        It may be the one that steps now, if it did not have these leaves then.
+        """
+        for other, record in self.optimizers.items():
+            if (
+                entry.first <= record.last_step < entry.last
+                and entry.site in record.sources
+                and (other == number or not cohort.members & record.members)
             ):
                 return other
         return None

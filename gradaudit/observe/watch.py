@@ -155,7 +155,11 @@ class Watch:
         explained = self.deeds.explained
         events = self.deeds.take()
         rest = unexplained(changes, explained, self.leaves.members)
-        self._habits[stretch] = Habit(changes, (*events, *rest))
+        habit = Habit(changes, (*events, *rest), self.leaves.next_number)
+        before = self._habits.get(stretch)
+        if before is not None:
+            habit.drop_first_reads(before.known)
+        self._habits[stretch] = habit
         for event in (*events, *rest):
             self.tell(event)
 

@@ -80,6 +80,7 @@ class Ledger:
             ev.Updated: self._updated,
             ev.Rescaled: self._rescaled,
             ev.Unscaled: self._unscaled,
+            ev.Evaluated: self._evaluated,
             ev.GradRead: self._grad_read,
             ev.NoneRead: self._none_read,
             ev.Entered: self.evidence.entered,
@@ -337,7 +338,7 @@ class Ledger:
             self._used.add(entry)
             if record is not None:
                 record.sources.add(entry.site)
-        if len(stock) > 1:
+        if len(stock) > 1 or (stock and stock[0].count > 1):
             for mixture in self._mixtures(cohort, number):
                 life.mix(mixture, iteration)
         if life.in_doubt:
@@ -347,6 +348,10 @@ class Ledger:
     def _mixtures(self, cohort: Cohort, number: int | None) -> Iterator[Mixture]:
         """What the contributions before the last one have to do with it."""
         *earlier, main = cohort.life.stock
+        for entry in cohort.life.stock:
+            other = self._stepped_within(cohort, entry, number) if entry.count > 1 else None
+            if other is not None:
+                yield Mixture("meanwhile", entry.site, main.site, other)
         for entry in earlier:
             if entry.site is main.site and main.again is None:
                 if entry.evaluating and not main.evaluating:  # one loop for both
@@ -381,6 +386,20 @@ class Ledger:
                 return other
         return None
 
+    def _stepped_within(self, cohort: Cohort, entry: Entry, number: int | None) -> int | None:
+        """The optimizer that stepped while backwards of one place went on, with some of these.
+
+        It may be the one that steps now, if it did not have these leaves then.
+        """
+        for other, record in self.optimizers.items():
+            if (
+                entry.first <= record.last_step < entry.last
+                and entry.site in record.sources
+                and (other == number or not cohort.members & record.members)
+            ):
+                return other
+        return None
+
     def _updated(self, event: ev.Updated) -> None:
         self._happens(("update", event.site))
         self._count("update", event.site)
@@ -405,6 +424,10 @@ class Ledger:
         self._count("unscale", event.site)
         for cohort in self.cohorts.select(event.members):
             cohort.life.unscale()
+
+    def _evaluated(self, event: ev.Evaluated) -> None:
+        for cohort in self.cohorts.select(event.members):
+            cohort.life.spend()
 
     def _grad_read(self, event: ev.GradRead) -> None:
         owned = event.members & self._owned

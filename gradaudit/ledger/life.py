@@ -217,12 +217,16 @@ class Life:
             self._contributions = self.held
             self._sources = self.stock
         self.applied.add(iteration)
+        self.spend()
+        return True
+
+    def spend(self) -> None:
+        """What it holds is used; whatever is added from now on is added to old gradients."""
         for entry in self.stock:
             self.applied_from[entry.site] = self.applied_from.get(entry.site, 0) + entry.count
         self.spent += self.held
         self.held = 0
         self.stock = []
-        return True
 
     def mix(self, mixture: Mixture, iteration: int) -> None:
         """What is about to be applied comes from two backwards."""

@@ -77,6 +77,7 @@ MixtureKind = Literal[
     "again",  # both backwards were of the same root
     "read",  # the user's code looked at the gradient in between
     "beside",  # none of these
+    "meanwhile",  # both of one place, and an optimizer stepped in between with the first
 ]
 
 

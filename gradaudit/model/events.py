@@ -252,6 +252,13 @@ class Unscaled:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Evaluated:
+    """A step has used what its closure left in its ``members``, and calls the closure again."""
+
+    members: Members
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class GradRead:
     """The user's own code read ``.grad`` of leaves, and it held something."""
 
@@ -393,6 +400,7 @@ Event: TypeAlias = (
     | Updated
     | Rescaled
     | Unscaled
+    | Evaluated
     | GradRead
     | NoneRead
     | Entered

@@ -20,10 +20,11 @@ from gradaudit.observe.gradients import Changes
 
 @dataclass(slots=True, eq=False)
 class Habit:
-    """The deeds of a stretch, and the traces they leave."""
+    """The deeds of a stretch, and the traces they leave; ``known`` leaves there were by then."""
 
     trace: Changes
     events: tuple[Event, ...]
+    known: int = 0
 
     def explains(self, changes: Changes) -> bool:
         """Whether these are the traces; leaves that were not tracked then may be by now."""
@@ -37,13 +38,30 @@ class Habit:
         if not dead.isdisjoint(self.trace.marks):
             marks = {leaf: mark for leaf, mark in self.trace.marks.items() if leaf not in dead}
             self.trace = replace(self.trace, marks=marks, left=self.trace.left - dead)
-        self.events = tuple(
-            replace(event, members=event.members - dead)
-            if isinstance(event, ev.GradRead)
-            else event
-            for event in self.events
-            if not (isinstance(event, ev.GradRead) and event.members <= dead)
-        )
+        self.events = _unread(self.events, dead)
+
+    def drop_first_reads(self, before: int) -> None:
+        """Of leaves that came up since the stretch was last gone through: next time it is others.
+
+        ``before`` is how many leaves were known then.
+        """
+        read = {leaf for event in self.events for leaf in _read_by(event)}
+        self.events = _unread(self.events, frozenset(leaf for leaf in read if leaf >= before))
+
+
+def _read_by(event: Event) -> Members:
+    return event.members if isinstance(event, ev.GradRead) else frozenset()
+
+
+def _unread(events: Iterable[Event], leaves: Members) -> tuple[Event, ...]:
+    """The events without the reads of some leaves."""
+    if not leaves:
+        return tuple(events)
+    return tuple(
+        replace(event, members=event.members - leaves) if isinstance(event, ev.GradRead) else event
+        for event in events
+        if not (isinstance(event, ev.GradRead) and event.members <= leaves)
+    )
 
 
 class Deeds:

@@ -169,7 +169,7 @@ class OptimizerListener(Protocol):
     def optimizer_built(self, optimizer: Optimizer, frame: FrameType) -> None:
         """An optimizer is being constructed."""
 
-    def closure_enters(self) -> None:
+    def closure_enters(self, optimizer: Optimizer) -> None:
         """A step is about to run that calls a closure first."""
 
     def step_enters(self, optimizer: Optimizer, frame: FrameType) -> None:
@@ -222,7 +222,7 @@ class Steps:
             return
         given = args[1] if len(args) > 1 else kwargs.get("closure")
         if callable(given):
-            self._listener.closure_enters()
+            self._listener.closure_enters(optimizer)
         else:
             self._listener.step_enters(optimizer, sys._getframe(1))
 

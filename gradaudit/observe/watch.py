@@ -170,7 +170,11 @@ class Watch:
         explained = self.deeds.explained
         events = self.deeds.take()
         rest = unexplained(changes, explained, self.leaves.members)
-        self._habits[stretch] = Habit(changes, (*events, *rest))
+        habit = Habit(changes, (*events, *rest), self.leaves.next_number)
+        before = self._habits.get(stretch)
+        if before is not None:
+            habit.drop_first_reads(before.known)
+        self._habits[stretch] = habit
         for event in (*events, *rest):
             self.tell(event)
 
@@ -390,6 +394,10 @@ class Watch:
         """A GradScaler has divided the gradients of an optimizer by its scale."""
         self.gradients.look()
         self.tell(self._same(("unscaled", site, members), lambda: ev.Unscaled(site, members)))
+
+    def evaluated(self, members: Members) -> None:
+        """A step under way has used the gradients of an optimizer, and asks for them anew."""
+        self.tell(self._same(("evaluated", members), lambda: ev.Evaluated(members)))
 
     def step(
         self, site: Site, number: int, members: Members, grad_mode_off: Site | None = None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from gradaudit.model.sites import Site
 from gradaudit.rules.case import Case
 from gradaudit.rules.rule import CLEARING, SEVERAL, Link, Rule, Verdict
 from gradaudit.rules.words import does, several
@@ -31,7 +32,8 @@ Without an optimizer, `x.grad = None` or `x.grad.zero_()` after each use.
 
 ## When it is fine
 Accumulating over several backwards and stepping once is not reported, as long as a clearing follows
-the step. Neither is a gradient that is decayed by hand between steps.
+the step; where a step calls its closure again and again, as long as the closure clears. Neither is
+a gradient that is decayed by hand between steps.
 
 ## References
 - torch.optim.Optimizer.zero_grad
@@ -66,8 +68,7 @@ def _applied(case: Case) -> Iterator[Verdict]:
             f"the gradient of {several(count, 'parameter')} is added to after it was applied: "
             f"{life.stale.count} of {several(life.applied.count, 'update')} "
             f"{does(life.stale.count, 'used', 'used')} old gradients again",
-            "Clear the gradients once per update, before the backward: optimizer.zero_grad(), or "
-            "`.grad = None` where you update by hand.",
+            _advice(case, site),
             site,
             leaves,
             chain=(
@@ -77,6 +78,16 @@ def _applied(case: Case) -> Iterator[Verdict]:
             ),
             span=life.stale.span(),
         )
+
+
+def _advice(case: Case, site: Site | None) -> str:
+    record = case.ledger.backwards.get(site) if site is not None else None
+    if record is not None and record.asked:
+        return "Begin the closure with optimizer.zero_grad(): one step may call it many times."
+    return (
+        "Clear the gradients once per update, before the backward: optimizer.zero_grad(), or "
+        "`.grad = None` where you update by hand."
+    )
 
 
 def _read(case: Case) -> Iterator[Verdict]:

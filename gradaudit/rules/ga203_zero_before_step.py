@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Container, Iterator
 from dataclasses import replace
 
 from gradaudit.ledger.tally import SiteTally
 from gradaudit.rules.case import Case
 from gradaudit.rules.rule import CLEARING, MANY, Link, Rule, Verdict
+from gradaudit.rules.windows import starved_in_windows
 from gradaudit.rules.words import several
 
 DOCUMENTATION = """
@@ -31,7 +32,8 @@ Clear before the backward, or after the step. Everywhere else its place is a mat
 ## When it is fine
 Clearing a part of the gradients by hand before the step (not training the last layer in the first
 epoch) is done on purpose and not reported, but for a note where the whole run applied nothing to
-that part. Neither are evaluations of a closure.
+that part. Neither are evaluations of a closure. Where the same clearing also takes from others what
+belongs to the step, all of it is told as GA204.
 
 ## References
 - torch.optim.Optimizer.zero_grad
@@ -40,8 +42,9 @@ that part. Neither are evaluations of a closure.
 
 def check(case: Case) -> Iterator[Verdict]:
     """Lives whose steps mostly find what a clearing has left."""
-    yield from _verdicts(case, _telling)
-    for verdict in _verdicts(case, _left_out):
+    elsewhere = starved_in_windows(case)
+    yield from _verdicts(case, _telling, elsewhere)
+    for verdict in _verdicts(case, _left_out, elsewhere):
         yield replace(
             verdict,
             severity="note",
@@ -50,9 +53,13 @@ def check(case: Case) -> Iterator[Verdict]:
         )
 
 
-def _verdicts(case: Case, telling: Callable[[Case, int], SiteTally | None]) -> Iterator[Verdict]:
+def _verdicts(
+    case: Case, telling: Callable[[Case, int], SiteTally | None], elsewhere: Container[int]
+) -> Iterator[Verdict]:
     starved = {
-        leaf: tally for leaf in case.recording.leaves if (tally := telling(case, leaf)) is not None
+        leaf: tally
+        for leaf in case.recording.leaves
+        if leaf not in elsewhere and (tally := telling(case, leaf)) is not None
     }
     for site, leaves in case.grouped(starved, lambda leaf: starved[leaf].main_site()):
         first = min(leaves)

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from gradaudit.rules.case import Case
 from gradaudit.rules.rule import CLEARING, MANY, Link, Rule, Verdict
+from gradaudit.rules.windows import backwards_lost, starved_in_windows, wiped_inside
 from gradaudit.rules.words import several
 
 DOCUMENTATION = """
@@ -41,17 +42,24 @@ skipped now and then.
 
 def check(case: Case) -> Iterator[Verdict]:
     """Lives of which much was lost between steps that applied something else."""
-    wiped = [
-        leaf
+    wiped = {
+        leaf: case.life(leaf).lost.main_site()
         for leaf in case.recording.leaves
-        if leaf not in case.claimed and _wiped_inside(case, leaf)
-    ]
-    for site, leaves in case.grouped(wiped, lambda leaf: case.life(leaf).lost.main_site()):
-        life = case.life(min(leaves))
+        if leaf not in case.claimed and wiped_inside(case, leaf)
+    }
+    starved = {
+        leaf: tally.main_site()
+        for leaf, tally in starved_in_windows(case).items()
+        if leaf not in case.claimed
+    }
+    cleared = wiped | starved
+    for site, leaves in case.grouped(cleared, cleared.get):
+        first = min(leaves & wiped.keys())
+        life = case.life(first)
         count = len(leaves)
         yield Verdict(
             f"the gradient of {several(count, 'parameter')} is cleared "
-            f"inside the window that it belongs to: {several(life.lost.count, 'backward')} "
+            f"inside the window that it belongs to: {several(backwards_lost(life), 'backward')} "
             f"computed for nothing, {several(life.applied.count, 'update')} without them",
             "Clear once per step, outside of the window: right behind the step, or before the "
             "window's first backward.",
@@ -64,30 +72,11 @@ def check(case: Case) -> Iterator[Verdict]:
                 Link("they are cleared here before anything used them", site),
                 Link(
                     "the step applies only what came after the last clearing",
-                    life.updated.main_site() or case.step_site(min(leaves)),
+                    life.updated.main_site() or case.step_site(first),
                 ),
             ),
             span=life.lost.span(),
         )
-
-
-def _wiped_inside(case: Case, leaf: int) -> bool:
-    life = case.life(leaf)
-    if life.lost.count < 2 or not life.applied or life.lost.count < life.applied.count:
-        return False
-    if life.lost_from <= case.fruitless | (case.unstepped - set(life.applied_from)):
-        return False  # what they were called for is cut off, or never stepped; that has been told
-    return typical_window(case, leaf) < 2  # else what is lost is the rest of a longer window
-
-
-def typical_window(case: Case, leaf: int) -> int:
-    """How many contributions a step applies, in most iterations that applied any."""
-    weights: dict[int, int] = {}
-    for run in case.life(leaf).timeline:
-        if run.state in ("fresh", "accumulated", "stale"):
-            weight = run.last - run.first + 1
-            weights[run.contributions] = weights.get(run.contributions, 0) + weight
-    return max(weights, key=weights.__getitem__) if weights else 0
 
 
 RULE = Rule(

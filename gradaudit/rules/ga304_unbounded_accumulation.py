@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from gradaudit.rules.case import Case
 from gradaudit.rules.rule import ACCUMULATION, Link, Rule, Verdict
+from gradaudit.rules.windows import UNBOUNDED
 from gradaudit.rules.words import several
 
 DOCUMENTATION = """
@@ -35,9 +36,6 @@ which only an input is optimised.
 ## References
 - torch.nn.Module.requires_grad_
 """
-
-#: From how many contributions on it is no accident.
-UNBOUNDED = 4
 
 
 def check(case: Case) -> Iterator[Verdict]:

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 from gradaudit.ledger.life import Life
 from gradaudit.rules.case import Case
-from gradaudit.rules.ga204_accumulation_wiped import typical_window
 from gradaudit.rules.rule import ACCUMULATION, Link, Rule, Verdict
+from gradaudit.rules.windows import typical_window
 from gradaudit.rules.words import does, several
 
 DOCUMENTATION = """

@@ -172,7 +172,7 @@ def _should_be_trained(case: Case, leaf: int) -> bool:
         return False
     if facts.evaluating and facts.escaped is None:
         return False
-    lasting = life.deposited.count >= 2 and facts.named
+    lasting = life.deposited.last > life.deposited.first and facts.named
     if evidence.kind == "parameter":
         lasting = lasting or facts.alive
     return lasting and not case.wanted_by_reader(leaf)

@@ -48,6 +48,12 @@ def now_and_then(leaves: dict[int, Tally]) -> bool:
     return tally.count >= 2 and 2 * tally.count <= tally.last - tally.first + 1
 
 
+def never_cleared(case: Case, leaf: int) -> bool:
+    """Whether its updates use what was applied before as well, again and again."""
+    stale = case.life(leaf).stale.count
+    return stale >= 2 and 2 * stale >= case.life(leaf).applied.count
+
+
 def root_of(case: Case, site: Site) -> str:
     """What the user called the root of the backwards at a site."""
     record = case.ledger.backwards.get(site)

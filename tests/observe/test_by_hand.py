@@ -95,3 +95,13 @@ def test_of_the_dead_a_habit_expects_no_traces_and_tells_no_reads():
     assert told(habit.events) == [("GradRead", {1}), ("Updated", {0})]
     assert not habit.explains(CHANGES)
     assert habit.explains(Changes({1: "filled", 2: "replaced", 3: 1}, frozenset({1, 2, 3})))
+
+
+def test_a_read_of_what_has_just_come_up_is_no_habit():
+    habit = Habit(
+        CHANGES,
+        (ev.GradRead(READ, frozenset({0, 7})), ev.GradRead(READ, frozenset({8}))),
+        known=9,
+    )
+    habit.drop_first_reads(7)
+    assert told(habit.events) == [("GradRead", {0})]

@@ -101,6 +101,9 @@ class Story:
             self.ledger.feed(ev.Cleared(at(line), held, targets, by_hand, to_none=True))
         self._filled -= targets
 
+    def evaluated(self, *names: str) -> None:
+        self.ledger.feed(ev.Evaluated(self.of(*names)))
+
     def step(self, name: str = "optimizer") -> None:
         owned = self._owned[name]
         present = frozenset(owned & self._filled)

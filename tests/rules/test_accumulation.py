@@ -81,6 +81,57 @@ def test_a_window_of_one_loss_across_the_steps_of_another_optimizer_is_fine():
     assert story.findings() == ()
 
 
+@pytest.mark.parametrize(("before", "found"), [(True, []), (False, ["GA301"])])
+def test_one_function_for_the_updates_of_two_networks(before: bool, found: list[str]):
+    story = Story("generator", "critic")
+    story.optimizer("opt_G", "generator")
+    story.optimizer("opt_D", "critic")
+    reached = {"opt_D": ("critic",), "opt_G": ("critic", "generator")}
+    owned = {"opt_D": "critic", "opt_G": "generator"}
+    for _ in range(4):
+        for name in ("opt_D", "opt_G"):
+            if before:
+                story.zero(owned[name])
+            story.backward(*reached[name])
+            story.step(name)
+            if not before:
+                story.zero(owned[name])
+    findings = story.findings()
+    assert [finding.rule for finding in findings] == found
+    assert all(finding.parameters == ("critic",) for finding in findings)
+
+
+@pytest.mark.parametrize("slow_first", [True, False])
+def test_an_optimizer_of_a_slower_pace_is_fine(slow_first: bool):
+    story = Story("table", "net")
+    story.optimizer("slow", "table")
+    story.optimizer("fast", "net")
+    for step in range(40):
+        story.backward("table", "net")
+        names = ["fast", "slow"] if step % 5 == 4 else ["fast"]
+        for name in reversed(names) if slow_first else names:
+            story.step(name)
+            story.zero("table" if name == "slow" else "net")
+    assert story.findings() == ()
+
+
+@pytest.mark.parametrize("waited", [3, 12])
+def test_what_heaps_up_until_a_later_phase_begins(waited: int):
+    story = Story("body", "head")
+    story.optimizer("warm_up", "head")
+    for _ in range(waited):
+        story.backward("body", "head")
+        story.step("warm_up")
+        story.zero("head")
+    story.optimizer("all", "body", "head")
+    for _ in range(10):
+        story.backward("body", "head")
+        story.step("all")
+        story.zero("body", "head")
+    found = [(finding.rule, finding.severity, finding.parameters) for finding in story.findings()]
+    assert found == ([("GA301", "warning", ("body",))] if waited > 4 else [])
+
+
 # -- GA302 ---------------------------------------------------------------------------------------
 
 

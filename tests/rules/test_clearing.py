@@ -201,6 +201,43 @@ def test_the_evaluations_of_a_closure_are_fine():
     assert story.findings() == ()
 
 
+def test_evaluations_of_a_closure_that_add_to_each_other_are_not():
+    story = trained("a")
+    for _ in range(3):
+        story.zero("a")
+        for _ in range(4):
+            story.evaluated("a")
+            story.backward("a", closure=True)
+        story.step()
+    finding = story.finding()
+    assert brief(finding) == ("GA201", "error", ("a",), "loss.backward()")
+    assert "closure" in finding.help
+
+
+def test_what_a_closure_backpropagates_in_parts_is_fine():
+    story = trained("a")
+    for _ in range(3):
+        for _ in range(4):
+            story.zero("a")
+            story.evaluated("a")
+            for _ in range(5):
+                story.backward("a", closure=True)
+        story.step()
+    assert story.findings() == ()
+
+
+@pytest.mark.parametrize(("cleared_every", "found"), [(2, ["GA204"]), (4, [])])
+def test_a_window_that_is_cleared_half_way(cleared_every: int, found: list[str]):
+    story = trained("a")
+    for index in range(1, 33):
+        story.backward("a")
+        if index % 4 == 0:
+            story.step()
+        if index % cleared_every == 0:
+            story.zero("a")
+    assert [finding.rule for finding in story.findings()] == found
+
+
 def test_a_batch_that_is_skipped_now_and_then_is_fine():
     story = trained("a")
     for iteration in range(9):

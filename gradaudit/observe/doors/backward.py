@@ -16,6 +16,7 @@ from gradaudit.observe.beginnings import UnderWay
 from gradaudit.observe.doors.arrivals import Arrivals
 from gradaudit.observe.doors.routine import Routines
 from gradaudit.observe.engine import watch_engine
+from gradaudit.observe.evaluations import Evaluations
 from gradaudit.observe.instruments import Instruments
 from gradaudit.observe.leaves import undispatched
 from gradaudit.observe.patches import Hook, Patches
@@ -44,8 +45,7 @@ class BackwardDoor:
         self._backwards = instruments.backwards
         self._under_way: UnderWay | None = None
         self._routines: Routines[UsualBackward] = Routines()
-        #: how many steps with a closure are under way: it is they who ask for backwards
-        self.closures = 0
+        self.evaluations = Evaluations()
 
     def observe(self, patches: Patches) -> list[Hook]:
         """Hear of every backward."""
@@ -93,11 +93,14 @@ class BackwardDoor:
             quiet = self._watch.point(key)
             if self._attendance.checking:
                 self._attendance.check(key)
-            under_way = self._backwards.begins(roots, frame, site, closure=self.closures > 0)
+            asked = self.evaluations.under_way
+            if asked:
+                self._evaluated_before()
+            under_way = self._backwards.begins(roots, frame, site, closure=asked)
             self._attendance.unchecked -= 1
             if self._attendance.unchecked <= 0:
                 self._attendance.checking = True
-            if quiet and under_way.usual and not keeps:
+            if quiet and under_way.usual and not (keeps or asked):
                 usual = self._watch.usual(UsualBackward, before, self._watch.previous, under_way)
                 self._routines.learn(frame, self._sites.user_frame(frame), usual)
         except Exception as error:
@@ -123,7 +126,7 @@ class BackwardDoor:
         under_way, attendance, roots = usual.under_way, self._attendance, self._backwards.roots
         if (
             attendance.checking
-            or (self.closures > 0) is not under_way.beginning.closure
+            or self.evaluations.under_way
             or roots.done
             or roots.scaled
             or not torch.is_grad_enabled()
@@ -144,6 +147,11 @@ class BackwardDoor:
             self._optimizers.refresh_all()  # where nothing is probed, nobody else has looked
         if self._watch.probing:
             self._pace.in_common = self._replicas.look()
+
+    def _evaluated_before(self) -> None:
+        optimizer = self.evaluations.moved()
+        if optimizer is not None:
+            self._watch.evaluated(self._optimizers.find(optimizer).members)
 
     def _differentiates(self, roots: Sequence[Any], site: Site) -> None:
         if self._watch.probing:

@@ -93,11 +93,11 @@ class SteppingDoor:
 
     # -- steps -----------------------------------------------------------------------------------
 
-    def closure_enters(self) -> None:
+    def closure_enters(self, optimizer: Optimizer) -> None:
         """A step with a closure asks for backwards first."""
         try:
             if self._arrivals.ours():
-                self._backward.closures += 1
+                self._backward.evaluations.begin(optimizer)
                 self._probe.mode.stepping = True
                 if not self._heard.attended:
                     self._heard.attend(True)
@@ -193,9 +193,9 @@ class SteppingDoor:
             if not self._arrivals.ours():
                 return
             if closure:
-                backward = self._backward
-                backward.closures = max(backward.closures - 1, 0)
-                self._probe.mode.stepping = backward.closures > 0
+                evaluations = self._backward.evaluations
+                evaluations.end(optimizer)
+                self._probe.mode.stepping = evaluations.under_way
                 self.step_enters(optimizer, frame, closure=True)
             elif not self._probe.over:
                 self._probe.go_on()

@@ -1,0 +1,75 @@
+"""Windows of accumulation: what a step usually applies, and what clearings take out of them."""
+
+from __future__ import annotations
+
+from gradaudit.ledger.life import Life
+from gradaudit.ledger.tally import SiteTally
+from gradaudit.model.sites import Site
+from gradaudit.rules.case import Case
+
+#: From how many contributions on it is no accident.
+UNBOUNDED = 4
+
+
+def typical_window(case: Case, leaf: int) -> int:
+    """How many contributions a step applies, in most iterations that applied any."""
+    weights: dict[int, int] = {}
+    for run in case.life(leaf).timeline:
+        if run.state in ("fresh", "accumulated", "stale"):
+            weight = run.last - run.first + 1
+            weights[run.contributions] = weights.get(run.contributions, 0) + weight
+    return max(weights, key=weights.__getitem__) if weights else 0
+
+
+def wiped_inside(case: Case, leaf: int) -> bool:
+    """Whether much was lost to clearings between steps that applied something else."""
+    life = case.life(leaf)
+    if life.lost.count < 2 or not life.applied or life.lost.count < life.applied.count:
+        return False
+    if life.lost_from <= case.fruitless | (case.unstepped - set(life.applied_from)):
+        return False  # what they were called for is cut off, or never stepped; that has been told
+    window = typical_window(case, leaf)
+    if window < 2:
+        return True
+    whole = sum(times for count, times in life.lost_at_once.items() if count >= window)
+    return whole >= max(life.applied.count, 2)  # else it is the rest of a longer window
+
+
+def backwards_lost(life: Life) -> int:
+    """How many backwards were computed for nothing."""
+    return sum(count * times for count, times in life.lost_at_once.items())
+
+
+def starved(case: Case) -> dict[int, SiteTally]:
+    """Leaves whose steps mostly find what a clearing has left, with these steps.
+
+    Where it was done by hand to a part of an optimizer, it may well be meant.
+    """
+    found = {}
+    for leaf in case.recording.leaves:
+        life = case.life(leaf)
+        steps = life.missing.count + life.applied.count
+        for tally in life.starved.values():
+            if 2 * tally.count >= steps:
+                found[leaf] = tally
+                break
+    return found
+
+
+def starved_in_windows(case: Case) -> dict[int, SiteTally]:
+    """Those of them that starve by clearings which take only a part from others.
+
+    A clearing between several losses that are backpropagated one by one leaves each parameter what
+    the last of them gives it, which may be nothing.
+    """
+    starving = starved(case)
+    places = {
+        _place(case.life(leaf).lost.main_site())
+        for leaf in case.recording.leaves
+        if leaf not in starving and leaf not in case.claimed and wiped_inside(case, leaf)
+    }
+    return {leaf: tally for leaf, tally in starving.items() if _place(tally.main_site()) in places}
+
+
+def _place(site: Site | None) -> tuple[str, int] | None:
+    return None if site is None else (site.location.path, site.location.line)

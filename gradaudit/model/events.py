@@ -46,6 +46,7 @@ ZeroKind = Literal[
     "saturated",  # everything was where a sigmoid and the like have no slope left
     "zeros",  # both sides of a product were nothing but zeros
     "zeroed",  # multiplied by zero, masked out, not selected
+    "underflow",  # cast to a type in which it is too small a number
     "hook",  # a hook of a tensor, or a full backward hook of a module, returned zeros
     "satisfied",  # a term of the loss that is already as small as it can be
     "other",  # anything else: a sum that cancels, rows that were not looked up
@@ -344,13 +345,19 @@ class Sampled:
     nonfinite: Members = frozenset()
 
 
+#: What spoils a gradient: an operation in its backward, or in the forward already; a value that
+#: went into one from outside of the graph; a leaf that went into one; or a hook.
+Spoiler = Literal["backward", "forward", "input", "leaf", "hook"]
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class NonfiniteMade:
-    """The backward of an operation made NaN or Inf of finite gradients, the first to do so.
+    """An operation made NaN or Inf of what was finite, the first to do so.
 
     ``site`` is the line that ran the operation forward, ``operation`` its name; ``members`` are
     the leaves that it spoilt.  ``loss_finite`` is whether what was backpropagated was finite.
-    ``by_hook`` is whether it is no operation, but a hook of a tensor or a module.
+    ``by`` says in which way; a hook is one of a tensor or a module, and stands in for the
+    operation.  ``leaf`` is the leaf that held NaN or Inf itself.
     """
 
     site: Site | None
@@ -358,7 +365,8 @@ class NonfiniteMade:
     members: Members
     backward: Site
     loss_finite: bool = True
-    by_hook: bool = False
+    by: Spoiler = "backward"
+    leaf: int | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)

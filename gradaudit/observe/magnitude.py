@@ -25,6 +25,24 @@ def measurable(gradient: torch.Tensor) -> bool:
     )
 
 
+def size(value: torch.Tensor) -> float | torch.Tensor | None:
+    """How large a value of the forward is, on a CPU as a number, elsewhere still on the device.
+
+    None where that has no meaning, or asking would disturb somebody; so has it inside of vmap and
+    jvp, where a tensor stands for many, or for two.
+    """
+    if not (
+        (value.is_floating_point() or value.is_complex())
+        and value.dtype.itemsize > 1  # there are no norms of float8 (torch 2.13)
+        and measurable(value)
+        and undisturbed()
+        and not torch._C._is_tracing()
+        and torch._C._functorch.peek_interpreter_stack() is None
+    ):
+        return None
+    return roughly(value) if value.is_cpu else largest(value)
+
+
 def largest(gradient: torch.Tensor) -> torch.Tensor:
     """The largest magnitude in a tensor, NaN if there is one: of no dtype does it overflow."""
     return _norm(gradient.detach() if gradient.requires_grad else gradient, inf)

@@ -23,6 +23,7 @@ from gradaudit.observe.flow import (
 from gradaudit.observe.grad_mode import checkpointing, enclosing_switch
 from gradaudit.observe.leaves import Leaves, connected, is_leaf, is_parameter
 from gradaudit.observe.lines import Lines
+from gradaudit.observe.magnitude import size
 from gradaudit.observe.operations import Operation
 from gradaudit.observe.sites import RawSite, SiteBook
 
@@ -150,7 +151,9 @@ class Nodes:
             default=self.backwards,
         )
         if node.connected:
-            self.lines.note(output, operation.name, raw)
+            self.lines.note(output, node)
+            if operation.kind != "view":
+                node.size = size(output)
         if relevant:
             self._connect(node, operation, output, parents, frame)
         elif node.connected and is_leaf(output):

@@ -10,7 +10,7 @@ from types import FrameType, MemberDescriptorType
 import torch
 
 from gradaudit.model.sites import Site
-from gradaudit.observe.entries import Entries
+from gradaudit.observe.entries import Entries, Entry
 from gradaudit.observe.exports import Exports
 from gradaudit.observe.flow import (
     Ancestry,
@@ -25,6 +25,7 @@ from gradaudit.observe.leaves import Leaves, connected, is_leaf, is_parameter
 from gradaudit.observe.lines import Lines
 from gradaudit.observe.magnitude import size
 from gradaudit.observe.operations import Operation
+from gradaudit.observe.replicas import wrapped
 from gradaudit.observe.sites import RawSite, SiteBook
 
 #: How many scalars that might be losses are remembered while none was backpropagated.
@@ -185,7 +186,8 @@ class Nodes:
                 and parent.leaf not in self.entered
                 and torch.is_grad_enabled()  # a view made under no_grad is connected (torch 2.13)
             ):
-                self.entered.note(parent.leaf, self._sites.raw_stack(frame))
+                entry = Entry(self._sites.raw_stack(frame), wrapped(frame))
+                self.entered.note(parent.leaf, entry)
         if node.connected:
             if is_leaf(output):  # re-made with requires_grad=True: a leaf, whatever it came from
                 leaf = self._leaves.learn(output, self.resolve(node.site))

@@ -9,6 +9,7 @@ from __future__ import annotations
 import weakref
 from collections.abc import Iterable
 from math import isfinite
+from types import FrameType
 from typing import Any
 
 import torch
@@ -19,6 +20,8 @@ from torch.utils.hooks import RemovableHandle
 
 from gradaudit.observe.leaves import Leaves, strong
 from gradaudit.observe.magnitude import Fetched, measurable, undisturbed
+
+_FORWARD = DistributedDataParallel.forward.__code__
 
 
 class Replicas:
@@ -76,6 +79,15 @@ class Replicas:
                 if isfinite(norm):
                     weights.setdefault(number, {})[iteration] = norm
         return weights
+
+
+def wrapped(frame: FrameType | None) -> bool:
+    """Whether a wrapper's forward is on the stack: only then its backward averages gradients."""
+    while frame is not None:
+        if frame.f_code is _FORWARD:
+            return True
+        frame = frame.f_back
+    return False
 
 
 def _parameters(wrapper: DistributedDataParallel) -> list[torch.Tensor]:

@@ -347,9 +347,9 @@ class Sampled:
     nonfinite: Members = frozenset()
 
 
-#: What spoils a gradient: an operation in its backward, or in the forward already; a value that
-#: went into one from outside of the graph; a leaf that went into one; or a hook.
-Spoiler = Literal["backward", "forward", "input", "leaf", "hook"]
+#: What spoils a gradient: an operation in its backward, or in the forward already; a value outside
+#: of the graph that went into one, whether it was seen being made or not; a leaf; or a hook.
+Spoiler = Literal["backward", "forward", "value", "input", "leaf", "hook"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)

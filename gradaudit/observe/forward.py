@@ -70,7 +70,7 @@ class Forward:
             bad = next(each for found, each in before if found == worst)
             if worst < rank:  # NaN of Inf, which may be there on purpose
                 birth = self._entered(node, bad) or self._birth(bad)
-                meant = birth.by == "input" or birth.node.operation in _FILLING
+                meant = birth.by in ("value", "input") or birth.node.operation in _FILLING
                 return Birth(node, "forward") if meant else birth
             entered = self._entered(node, bad)
             if entered is not None:
@@ -81,7 +81,9 @@ class Forward:
         """How NaN or Inf came in, if it was not computed."""
         if bad.leaf is not None:
             return Birth(node, "leaf", bad.leaf)
-        return None if bad.connected or bad.parents else Birth(node, "input")
+        if bad.connected or bad.parents:
+            return None
+        return Birth(node, "input") if bad.site is None else Birth(bad, "value")
 
     def _known(self, nodes: Iterable[Node]) -> Iterator[Node]:
         """These, or what they were made from where they were not measured: views, most of all."""

@@ -44,6 +44,7 @@ a script that looks at the norm and clears them.
 - torch.where, and the question why its gradient is NaN, in the PyTorch forum
 """
 
+_ARC = "The derivative of acos and asin at 1 and -1 is infinite: clamp what goes in to a bit less."
 _ADVICE = {
     "sqrt": "The derivative of a square root at 0 is infinite: add a small number under it.",
     "norm": "The derivative of a norm at 0 has no value: add a small number, or take squares.",
@@ -57,6 +58,8 @@ _ADVICE = {
     "with a large negative number.",
     "pow": "A power below 1 has an infinite derivative at 0, add a small number inside it; a large "
     "power overflows.",
+    "acos": _ARC,
+    "asin": _ARC,
     "std": "The derivative of a standard deviation of 0 is infinite: take the variance and add a "
     "small number under the root.",
 }
@@ -89,8 +92,8 @@ _FORWARD_ONLY = (
     "overflows, or is where there is no value."
 )
 _GIVEN = (
-    "Look at where it comes from: NaN in the data, or in what is computed from it before it meets "
-    "a parameter."
+    "Look for NaN in the data, and for a division by 0 in what is computed from it, such as a "
+    "column that is always the same."
 )
 _STEPPED = (
     "Its gradients were finite, so the update overflowed: lower the learning rate or clip "
@@ -181,6 +184,8 @@ def _story(case: Case, made: NonfiniteMade, subject: str) -> str:
     operation = spoken(made.site, made.operation)
     if made.by == "forward":
         return f"{operation} makes NaN or Inf, and so {subject} holds it"
+    if made.by == "value":
+        return f"{operation} holds NaN or Inf before it meets any parameter, and so does {subject}"
     if made.by == "input":
         return f"{operation} is given NaN or Inf by the data, and so {subject} holds it"
     if made.leaf is not None:
@@ -198,7 +203,7 @@ def _help(case: Case, made: NonfiniteMade) -> str:
         return _HOOKED
     if made.by == "forward":
         return _ADVICE_FORWARD.get(made.operation.rstrip("_"), _FORWARD_ONLY)
-    if made.by == "input":
+    if made.by in ("value", "input"):
         return _GIVEN
     if made.by == "leaf":
         return _STEPPED if _stepped(case, made) else _UNINITIALISED
@@ -208,6 +213,7 @@ def _help(case: Case, made: NonfiniteMade) -> str:
 _LINKS: dict[Spoiler, str] = {
     "backward": "the backward of `{}`, run here, makes NaN or Inf",
     "forward": "`{}` makes NaN or Inf",
+    "value": "`{}` holds NaN or Inf",
     "input": "`{}` is given NaN or Inf",
     "leaf": "`{}` is given NaN or Inf",
     "hook": "the backward hook `{}` makes NaN or Inf",

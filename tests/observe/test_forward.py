@@ -72,7 +72,7 @@ MASK = torch.tensor([[True, True], [False, True]])
         (lambda w: ((w.expand(2, 2) + -INF * MASK[:1]).softmax(1)[:1] * w).sum(), None),
         # Inf that was computed is where it began, NaN only what became of it
         (lambda w: (torch.exp(w + 1000) / torch.exp(w + 1000).sum()).sum(), ("exp", "forward")),
-        (lambda w: (w * torch.tensor([1.0, float("nan")])).sum(), ("mul", "input")),
+        (lambda w: (w * torch.tensor([1.0, float("nan")])).sum(), ("tensor", "value")),
         (lambda w: w.abs().sqrt().sum(), ("sqrt", "backward")),
     ],
 )

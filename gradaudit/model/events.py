@@ -282,14 +282,14 @@ class NoneRead:
 class Entered:
     """Leaves took part in an operation; ``site`` is the first such place.
 
-    ``under`` are the calls of the user's around it, the innermost first.  ``wrapped`` is whether a
-    DistributedDataParallel had been called for it.
+    ``under`` are the calls of the user's around it, the innermost first.  ``bypassed`` is whether
+    processes train together, and no DistributedDataParallel had been called for it.
     """
 
     site: Site
     members: Members
     under: tuple[Site, ...] = ()
-    wrapped: bool = False
+    bypassed: bool = False
 
 
 @dataclass(frozen=True, slots=True, eq=False)

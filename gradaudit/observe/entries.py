@@ -9,10 +9,10 @@ from gradaudit.observe.sites import RawSite
 
 
 class Entry(NamedTuple):
-    """The stack of places, the innermost first, and whether a wrapper of the module is on it."""
+    """The stack of places, the innermost first, and whether a wrapper that belongs there is not."""
 
     stack: tuple[RawSite, ...]
-    wrapped: bool
+    bypassed: bool
 
 
 class Entries:
@@ -21,6 +21,8 @@ class Entries:
     def __init__(self) -> None:
         self._known: set[int] = set()
         self._fresh: dict[int, Entry] = {}
+        #: those that no wrapper was called for so far
+        self.bypassed: set[int] = set()
 
     def __contains__(self, leaf: int) -> bool:
         return leaf in self._known
@@ -29,10 +31,12 @@ class Entries:
         return iter(self._known)
 
     def note(self, leaf: int, entry: Entry) -> None:
-        """A leaf took part in an operation, for the first time."""
+        """A leaf took part in an operation, for the first time or the first inside of a wrapper."""
         if entry.stack:
             self._known.add(leaf)
-            self._fresh[leaf] = entry
+            first = self._fresh.get(leaf, entry)
+            self._fresh[leaf] = Entry(first.stack, entry.bypassed)
+            (self.bypassed.add if entry.bypassed else self.bypassed.discard)(leaf)
 
     def take(self) -> Iterable[tuple[int, Entry]]:
         """Those that are new since the last time."""

@@ -54,10 +54,22 @@ class Forward:
         if spoilt:
             return self._birth(spoilt[0])
         value = self._nodes.lines.value(node)
-        if value is None or not self._rank(value):
+        if value is None:
             return None
+        if not self._rank(value):
+            return self._left_out(value)
         birth = self._birth(value)
         return None if birth.node is value and birth.by == "forward" else birth
+
+    def _left_out(self, value: Node) -> Birth | None:
+        """What went into a value which shows nothing of it: rows that a loss ignores."""
+        for each in self._known(value.parents):
+            rank = self._rank(each)
+            if rank:
+                birth = self._entered(value, each) or self._birth(each)
+                if rank == _NAN or not _meant(birth):
+                    return birth
+        return None
 
     def _birth(self, node: Node) -> Birth:
         """Go back as long as what went in was as bad already."""
@@ -70,8 +82,7 @@ class Forward:
             bad = next(each for found, each in before if found == worst)
             if worst < rank:  # NaN of Inf, which may be there on purpose
                 birth = self._entered(node, bad) or self._birth(bad)
-                meant = birth.by in ("value", "input") or birth.node.operation in _FILLING
-                return Birth(node, "forward") if meant else birth
+                return Birth(node, "forward") if _meant(birth) else birth
             entered = self._entered(node, bad)
             if entered is not None:
                 return entered
@@ -109,3 +120,8 @@ class Forward:
         if isfinite(number):
             return _FINITE
         return _NAN if isnan(number) else _INFINITE
+
+
+def _meant(birth: Birth) -> bool:
+    """Whether Inf may be there on purpose: in a mask, most of all."""
+    return birth.by in ("value", "input") or birth.node.operation in _FILLING

@@ -9,6 +9,17 @@ from typing import Any
 import torch
 
 _norm: Callable[[torch.Tensor, float], torch.Tensor] = torch.linalg.vector_norm
+#: There are no norms of float8 and of complex halves (torch 2.13).
+_MEASURED = frozenset(
+    {
+        torch.float16,
+        torch.bfloat16,
+        torch.float32,
+        torch.float64,
+        torch.complex64,
+        torch.complex128,
+    }
+)
 _PLAIN = (torch.Tensor, torch.nn.Parameter)
 
 
@@ -32,9 +43,8 @@ def size(value: torch.Tensor) -> float | torch.Tensor | None:
     jvp, where a tensor stands for many, or for two.
     """
     if not (
-        (value.is_floating_point() or value.is_complex())
-        and value.dtype.itemsize > 1  # there are no norms of float8 (torch 2.13)
-        and measurable(value)
+        measurable(value)
+        and value.dtype in _MEASURED
         and undisturbed()
         and not torch._C._is_tracing()
         and torch._C._functorch.peek_interpreter_stack() is None

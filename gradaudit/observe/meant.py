@@ -34,7 +34,7 @@ class Meant:
         for entry, leaves in by_entry.items():
             site, *under = map(self._sites.of, entry.stack)
             members = self._watch.leaves.told(leaves)
-            self._watch.tell(ev.Entered(site, members, tuple(under), entry.wrapped))
+            self._watch.tell(ev.Entered(site, members, tuple(under), entry.bypassed))
 
     def tell_last_entered(self) -> None:
         """As ``tell_entered``, at the end: what came behind all backwards was no training."""

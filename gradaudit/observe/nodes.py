@@ -25,7 +25,7 @@ from gradaudit.observe.leaves import Leaves, connected, is_leaf, is_parameter
 from gradaudit.observe.lines import Lines
 from gradaudit.observe.magnitude import size
 from gradaudit.observe.operations import Operation
-from gradaudit.observe.replicas import wrapped
+from gradaudit.observe.replicas import bypassing
 from gradaudit.observe.sites import RawSite, SiteBook
 
 #: How many scalars that might be losses are remembered while none was backpropagated.
@@ -183,10 +183,10 @@ class Nodes:
             if (
                 node.connected
                 and parent.leaf is not None
-                and parent.leaf not in self.entered
+                and self._newly_entered(parent.leaf, frame)
                 and torch.is_grad_enabled()  # a view made under no_grad is connected (torch 2.13)
             ):
-                entry = Entry(self._sites.raw_stack(frame), wrapped(frame))
+                entry = Entry(self._sites.raw_stack(frame), bypassing(frame))
                 self.entered.note(parent.leaf, entry)
         if node.connected:
             if is_leaf(output):  # re-made with requires_grad=True: a leaf, whatever it came from
@@ -203,6 +203,11 @@ class Nodes:
                 self._losses.append(node)
         elif any(parent.connected for parent in parents):
             self._explain_cut(node, operation, frame)
+
+    def _newly_entered(self, leaf: int, frame: FrameType) -> bool:
+        if leaf not in self.entered:
+            return True
+        return leaf in self.entered.bypassed and not bypassing(frame)
 
     def _explain_cut(self, node: Node, operation: Operation, frame: FrameType) -> None:
         if operation.kind == "detach" or operation.name in {"data", "detach_"}:

@@ -81,13 +81,18 @@ class Replicas:
         return weights
 
 
-def wrapped(frame: FrameType | None) -> bool:
-    """Whether a wrapper's forward is on the stack: only then its backward averages gradients."""
+def bypassing(frame: FrameType | None) -> bool:
+    """Whether there are other processes, and no wrapper's forward is on the stack.
+
+    Only what it was called for is averaged in the backward.
+    """
+    if not distributed.is_available() or not distributed.is_initialized():
+        return False
     while frame is not None:
         if frame.f_code is _FORWARD:
-            return True
+            return False
         frame = frame.f_back
-    return False
+    return True
 
 
 def _parameters(wrapper: DistributedDataParallel) -> list[torch.Tensor]:

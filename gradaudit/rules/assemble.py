@@ -145,7 +145,7 @@ def _parameters(case: Case, timelines: Timelines) -> tuple[ParameterInfo, ...]:
 
 def _bypass(case: Case, leaf: int) -> Location | None:
     """Where it was used without a call of its wrapper: the line beside the backward, if any."""
-    stack = () if case.evidence(leaf).wrapped else entered_stack(case.evidence(leaf))
+    stack = entered_stack(case.evidence(leaf)) if case.evidence(leaf).bypassed else ()
     backward = case.life(leaf).deposited.main_site()
     places = [site.location for site in stack]
     beside = (

@@ -187,7 +187,7 @@ def _story(case: Case, made: NonfiniteMade, subject: str) -> str:
     if made.by == "value":
         return f"{operation} holds NaN or Inf before it meets any parameter, and so does {subject}"
     if made.by == "input":
-        return f"{operation} is given NaN or Inf by the data, and so {subject} holds it"
+        return f"{operation} is given NaN or Inf by data or a buffer, and so {subject} holds it"
     if made.leaf is not None:
         name = case.name(made.leaf)
         origin = "was made" if _stepped(case, made) else "is, before any step,"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
+from torch import nn
 
 from gradaudit.model.sites import Location, Site
 from gradaudit.observe.causes import Causes
@@ -70,6 +71,18 @@ MASK = torch.tensor([[True, True], [False, True]])
             ("softmax", "forward"),
         ),
         (lambda w: ((w.expand(2, 2) + -INF * MASK[:1]).softmax(1)[:1] * w).sum(), None),
+        (
+            lambda w: nn.functional.cross_entropy(
+                (w / w.sum()).expand(2, 2) * MASK + w, torch.tensor([-100, 0])
+            ),
+            None,
+        ),
+        (
+            lambda w: nn.functional.cross_entropy(
+                (w / w.sum())[:, None] * torch.ones(2), torch.tensor([-100, -100]), reduction="sum"
+            ),
+            ("div", "forward"),
+        ),
         # Inf that was computed is where it began, NaN only what became of it
         (lambda w: (torch.exp(w + 1000) / torch.exp(w + 1000).sum()).sum(), ("exp", "forward")),
         (lambda w: (w * torch.tensor([1.0, float("nan")])).sum(), ("tensor", "value")),

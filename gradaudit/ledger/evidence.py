@@ -20,7 +20,8 @@ class Evidence:
     took its place in its module.  ``last_cut`` is the cut seen last, and in which iteration;
     ``times`` is how often each was seen, ``missed_by`` the backwards that did not get through;
     ``dead_end`` is where a value was made from it that was dropped.  ``fed_before`` ones had
-    gradients before anybody looked, or where nobody looks.
+    gradients before anybody looked, or where nobody looks.  ``bypassed`` ones were never used
+    in the forward of a DistributedDataParallel, though processes train together.
     """
 
     kind: LeafKind
@@ -33,6 +34,7 @@ class Evidence:
     misspelt: FreezeMisspelt | None = None
     entered: Site | None = None
     entered_under: tuple[Site, ...] = ()
+    bypassed: bool = False
     made_under: tuple[Site, ...] = ()
     loss_left: LossLeft | None = None
     dead_end: Site | None = None

@@ -76,6 +76,7 @@ class Testimony(dict[int, Evidence]):
             known = self[leaf]
             if known.entered is None:
                 known.entered, known.entered_under = event.site, event.under
+            known.bypassed = event.bypassed
 
     def severed(self, event: ev.Severed, iteration: int) -> None:
         """What was made of them was cut from the graph."""

@@ -46,6 +46,7 @@ ZeroKind = Literal[
     "saturated",  # everything was where a sigmoid and the like have no slope left
     "zeros",  # both sides of a product were nothing but zeros
     "zeroed",  # multiplied by zero, masked out, not selected
+    "underflow",  # cast to a type in which it is too small a number
     "hook",  # a hook of a tensor, or a full backward hook of a module, returned zeros
     "satisfied",  # a term of the loss that is already as small as it can be
     "other",  # anything else: a sum that cancels, rows that were not looked up
@@ -288,12 +289,14 @@ class NoneRead:
 class Entered:
     """Leaves took part in an operation; ``site`` is the first such place.
 
-    ``under`` are the calls of the user's around it, the innermost first.
+    ``under`` are the calls of the user's around it, the innermost first.  ``bypassed`` is whether
+    processes train together, and no DistributedDataParallel had been called for it.
     """
 
     site: Site
     members: Members
     under: tuple[Site, ...] = ()
+    bypassed: bool = False
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -351,13 +354,19 @@ class Sampled:
     nonfinite: Members = frozenset()
 
 
+#: What spoils a gradient: an operation in its backward, or in the forward already; a value outside
+#: of the graph that went into one, whether it was seen being made or not; a leaf; or a hook.
+Spoiler = Literal["backward", "forward", "value", "input", "leaf", "hook"]
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class NonfiniteMade:
-    """The backward of an operation made NaN or Inf of finite gradients, the first to do so.
+    """An operation made NaN or Inf of what was finite, the first to do so.
 
     ``site`` is the line that ran the operation forward, ``operation`` its name; ``members`` are
     the leaves that it spoilt.  ``loss_finite`` is whether what was backpropagated was finite.
-    ``by_hook`` is whether it is no operation, but a hook of a tensor or a module.
+    ``by`` says in which way; a hook is one of a tensor or a module, and stands in for the
+    operation.  ``leaf`` is the leaf that held NaN or Inf itself.
     """
 
     site: Site | None
@@ -365,7 +374,8 @@ class NonfiniteMade:
     members: Members
     backward: Site
     loss_finite: bool = True
-    by_hook: bool = False
+    by: Spoiler = "backward"
+    leaf: int | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)

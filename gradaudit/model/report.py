@@ -197,6 +197,7 @@ class ParameterInfo:
     grad_norm: tuple[tuple[int, float], ...] = ()
     replicated: bool = False  # DistributedDataParallel keeps it equal on all ranks
     value_norm: tuple[tuple[int, float], ...] = ()  # sampled, of a replicated one
+    bypass: Location | None = None  # where a replicated one was used, and not by its wrapper
     ranks: tuple[int, ...] = ()  # of a merged report: in which ranks it lived so
 
 

@@ -11,7 +11,8 @@
 ``meant``       what backwards should have reached by that, and did not
 ``exports``     what Python is handed, in case it hands it back; ``unseen`` what no mode sees
 ``sampling``    how large gradients are, now and then; ``causes`` which operation spoilt them, or
-                which of the ``hooks`` on the way, by what was ``measured``
+                which of the ``hooks`` on the way, by what was ``measured``; ``forward`` whether
+                that was spoilt before any backward
 ``engine``, ``optimizers``, ``modules``, ``module_hooks``, ``amp``   where torch is listened to
 ``forks``, ``groups``, ``compiled``, ``tracing``, ``fused``   where torch is left alone
 ``headroom``    where the script has filled its stack

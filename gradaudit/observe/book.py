@@ -271,7 +271,10 @@ class Book:
         return OptimizerFacts(name, known.type, unreached)
 
     def _step_in_text(self, name: str) -> Site | None:
-        """Where the script says ``<optimizer>.step()``, or ``scaler.step(<optimizer>)``."""
+        """Where the script says ``<optimizer>.step()``, or ``scaler.step(<optimizer>)``.
+
+        Or ``<optimizer>.step``, and forgot to call it.
+        """
         for path in self._sites.user_files():
             for text in self._sites.sources[path].step_calls(name.rpartition(".")[2]):
                 return self._sites.at(path, text)

@@ -10,12 +10,13 @@ from typing import Any
 import torch
 
 from gradaudit.model import events as ev
-from gradaudit.model.events import Event, Members, ZeroKind
+from gradaudit.model.events import Event, Members, Spoiler, ZeroKind
 from gradaudit.model.sites import Site
-from gradaudit.observe.flatness import bare, kind
+from gradaudit.observe.flatness import CONSTANT, bare, kind
+from gradaudit.observe.forward import Forward
 from gradaudit.observe.graph import Below
 from gradaudit.observe.hooks import Hooks
-from gradaudit.observe.lines import Lines
+from gradaudit.observe.lines import Lines, spoken
 from gradaudit.observe.magnitude import largest, measurable
 from gradaudit.observe.measured import Measured, Origin
 from gradaudit.observe.sites import SiteBook
@@ -30,7 +31,18 @@ class Backward:
 
     measured: Measured
     numbers: dict[Any, int]
+    roots: Sequence[torch.Tensor]
     losses: list[Any]
+
+
+@dataclass(frozen=True, slots=True)
+class _Spoilt:
+    """What spoilt gradients, as it is told."""
+
+    site: Site | None
+    operation: str
+    by: Spoiler
+    leaf: int | None = None
 
 
 class Causes:
@@ -42,11 +54,13 @@ class Causes:
         hooks: Hooks,
         sites: SiteBook,
         members: Callable[[Iterable[int]], Members],
+        forward: Forward,
     ) -> None:
         self._lines = lines
         self._hooks = hooks
         self._sites = sites
         self._members = members
+        self._forward = forward
 
     def begins(
         self, roots: Sequence[torch.Tensor], below: Below, numbers: dict[Any, int]
@@ -61,7 +75,7 @@ class Causes:
         except BaseException:
             measured.unhook()
             raise
-        return Backward(measured, numbers, losses)
+        return Backward(measured, numbers, roots, losses)
 
     def ends(self, backward: Backward, site: Site) -> list[Event]:
         """It has run: what is to be told of it."""
@@ -73,18 +87,21 @@ class Causes:
         losses = [float(loss) for loss in backward.losses]
         satisfied = bool(losses) and not any(losses)
         finite = all(map(isfinite, losses))
-        spoilt: dict[Origin, set[int]] = {}
+        spoilt: dict[_Spoilt, set[int]] = {}
         zeroed: dict[Origin, set[int]] = {}
         for node, each in arrived.items():
             if each.spoilt_by is not None:
-                spoilt.setdefault(each.spoilt_by, set()).add(backward.numbers[node])
+                by = self._spoilt(backward.roots, each.spoilt_by)
+                spoilt.setdefault(by, set()).add(backward.numbers[node])
             if each.some and each.zero:
                 for origin in each.zeroed_by:
                     zeroed.setdefault(origin, set()).add(backward.numbers[node])
         return [
             *(
-                self._nonfinite(origin, leaves, site, finite=finite)
-                for origin, leaves in spoilt.items()
+                ev.NonfiniteMade(
+                    by.site, by.operation, self._members(leaves), site, finite, by.by, by.leaf
+                )
+                for by, leaves in spoilt.items()
             ),
             *(
                 self._zero(
@@ -94,10 +111,16 @@ class Causes:
             ),
         ]
 
-    def _nonfinite(self, origin: Origin, leaves: set[int], site: Site, *, finite: bool) -> Event:
+    def _spoilt(self, roots: Sequence[torch.Tensor], origin: Origin) -> _Spoilt:
         hook, operation, place = self._place(origin)
-        members = self._members(leaves)
-        return ev.NonfiniteMade(place, operation, members, site, finite, by_hook=hook)
+        if hook:
+            return _Spoilt(place, operation, "hook")
+        birth = self._forward.behind(roots, origin.node)
+        if birth is None:
+            return _Spoilt(place, operation, "backward")
+        raw = birth.node.site
+        place = None if raw is None else self._sites.of(raw)
+        return _Spoilt(place, spoken(birth.node.operation), birth.by, birth.leaf)
 
     def _zero(
         self,
@@ -109,13 +132,11 @@ class Causes:
         satisfied: bool,
     ) -> Event:
         hook, operation, place = self._place(origin)
-        why: ZeroKind = "satisfied"
-        if not satisfied:
-            why = (
-                "hook"
-                if hook
-                else kind(origin.node, term=origin.term, zeros=origin.zeros, shape=shape)
-            )
+        why: ZeroKind = (
+            "hook" if hook else kind(origin.node, term=origin.term, zeros=origin.zeros, shape=shape)
+        )
+        if satisfied and why not in CONSTANT:
+            why = "satisfied"
         return ev.ZeroMade(place, operation, self._members(leaves), site, why)
 
     def _place(self, origin: Origin) -> tuple[bool, str, Site | None]:

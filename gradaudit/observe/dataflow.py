@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from types import FrameType
 from typing import Any
 
@@ -14,6 +14,7 @@ from gradaudit.observe.flow import Node
 from gradaudit.observe.grad_mode import switch_site
 from gradaudit.observe.hooks import Hooks
 from gradaudit.observe.leaves import Leaves, connected, is_leaf
+from gradaudit.observe.magnitude import size
 from gradaudit.observe.nodes import Nodes
 from gradaudit.observe.operations import Operation, classify
 from gradaudit.observe.sites import SiteBook
@@ -125,6 +126,8 @@ class Dataflow:
             if any(output is tensor for tensor in inputs):
                 continue  # x.to(x.device), x.contiguous(): the same value
             node = self.nodes.record(operation, output, parents, raw, frame)
+            if node.connected:
+                _measure(parents, inputs)
             if inputs and operation.kind in {"detach", "view"}:
                 node.base = weakref.ref(inputs[0])
 
@@ -240,3 +243,10 @@ class Dataflow:
             node = self.nodes.record(operation, output, (*parents, *hidden), raw, frame)
             if node.connected:
                 node.cut = "blocked"
+
+
+def _measure(nodes: Sequence[Node], tensors: Iterable[torch.Tensor]) -> None:
+    """Know how large the data is that goes into the graph; of what is in it, that is known."""
+    for node, tensor in zip(nodes, tensors, strict=False):
+        if node.size is None and not node.connected and node.leaf is None:
+            node.size = size(tensor)

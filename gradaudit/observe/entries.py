@@ -3,16 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from typing import NamedTuple
 
 from gradaudit.observe.sites import RawSite
 
 
+class Entry(NamedTuple):
+    """The stack of places, the innermost first, and whether a wrapper that belongs there is not."""
+
+    stack: tuple[RawSite, ...]
+    bypassed: bool
+
+
 class Entries:
-    """Where leaves first took part in operations: the stack of places, the innermost first."""
+    """Where leaves first took part in operations."""
 
     def __init__(self) -> None:
         self._known: set[int] = set()
-        self._fresh: dict[int, tuple[RawSite, ...]] = {}
+        self._fresh: dict[int, Entry] = {}
+        #: those that no wrapper was called for so far
+        self.bypassed: set[int] = set()
 
     def __contains__(self, leaf: int) -> bool:
         return leaf in self._known
@@ -20,13 +30,15 @@ class Entries:
     def __iter__(self) -> Iterator[int]:
         return iter(self._known)
 
-    def note(self, leaf: int, stack: tuple[RawSite, ...]) -> None:
-        """A leaf took part in an operation, for the first time."""
-        if stack:
+    def note(self, leaf: int, entry: Entry) -> None:
+        """A leaf took part in an operation, for the first time or the first inside of a wrapper."""
+        if entry.stack:
             self._known.add(leaf)
-            self._fresh[leaf] = stack
+            first = self._fresh.get(leaf, entry)
+            self._fresh[leaf] = Entry(first.stack, entry.bypassed)
+            (self.bypassed.add if entry.bypassed else self.bypassed.discard)(leaf)
 
-    def take(self) -> Iterable[tuple[int, tuple[RawSite, ...]]]:
+    def take(self) -> Iterable[tuple[int, Entry]]:
         """Those that are new since the last time."""
         fresh, self._fresh = self._fresh, {}
         return fresh.items()

@@ -34,7 +34,11 @@ _KINDS: dict[str, ZeroKind] = {
         "saturated",
     ),
     **dict.fromkeys(("Mul", "Where", "MaskedFill", "NativeDropout"), "zeroed"),
+    "ToCopy": "underflow",
 }
+
+#: They have no slope whatever they are given, so it does not matter how small the loss is.
+CONSTANT: frozenset[ZeroKind] = frozenset({"flat", "one"})
 
 #: Shares of a whole: where the whole has one part only, the result is a constant.
 SHARES = frozenset({"SoftmaxBackward0", "LogSoftmaxBackward0"})

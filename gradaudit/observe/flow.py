@@ -1,8 +1,8 @@
 """The dataflow of the probe: which value was made from which, by what, and whether the graph knows.
 
-The nodes hold no tensor.  A node lives as long as the value it describes or anything made from it.
-The autograd graph says what *is* connected; the dataflow says what *was meant to be*; where the
-two differ is the cut.
+The nodes hold no tensor of the script's.  A node lives as long as the value it describes or
+anything made from it.  The autograd graph says what *is* connected; the dataflow says what *was
+meant to be*; where the two differ is the cut.
 """
 
 from __future__ import annotations
@@ -36,10 +36,12 @@ class Node:
     values were backpropagated.  ``relevant`` values come from leaves or gradients; of the others
     only their origin is kept.  ``guessed`` nodes may not belong where they are.  ``given`` ones are
     leaves into which the values of others were written.  The script has looked at the value of
-    ``shown`` ones.
+    ``shown`` ones.  ``size`` is the largest magnitude in the value, where it was measured; on
+    another device than the CPU it is still there.
     """
 
     __slots__ = (
+        "__weakref__",
         "base",
         "connected",
         "consumed",
@@ -55,6 +57,7 @@ class Node:
         "shown",
         "since",
         "site",
+        "size",
         "spent",
         "switch",
     )
@@ -79,6 +82,7 @@ class Node:
         self.given: Given | None = None
         self.guessed = False
         self.shown = False
+        self.size: Any = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import weakref
 from bisect import bisect_left
 from typing import Any
 
 import torch
 
+from gradaudit.observe.flow import Node
 from gradaudit.observe.sites import RawSite
 
 #: How many operations are remembered; of more, the later half.
@@ -29,9 +31,10 @@ class Lines:
         self._numbers: list[int] = []
         self._operations: list[str] = []
         self._places: list[RawSite | None] = []
+        self._values: list[weakref.ref[Node]] = []
 
-    def note(self, result: torch.Tensor, operation: str, raw: RawSite | None) -> None:
-        """An operation has run."""
+    def note(self, result: torch.Tensor, value: Node) -> None:
+        """An operation has run; ``value`` is the node of its result in the dataflow."""
         try:
             number = result.grad_fn._sequence_nr()  # type: ignore[union-attr]
         except AttributeError:  # no node, or a version of torch that does not tell
@@ -40,29 +43,39 @@ class Lines:
         if numbers and number <= numbers[-1]:
             return  # made by an earlier one
         if len(numbers) >= _LINES:
-            for each in (numbers, self._operations, self._places):
+            for each in (numbers, self._operations, self._places, self._values):
                 del each[: _LINES // 2]
         numbers.append(number)
-        self._operations.append(operation)
-        self._places.append(raw)
+        self._operations.append(value.operation)
+        self._places.append(value.site)
+        self._values.append(weakref.ref(value))
 
     def of(self, node: Any) -> tuple[str, RawSite | None] | None:
         """The operation that made a node, as the user called it, and where."""
+        index = self._index(node)
+        return None if index is None else (spoken(self._operations[index]), self._places[index])
+
+    def value(self, node: Any) -> Node | None:
+        """What that operation made, as long as it, or what was made of it, is alive."""
+        index = self._index(node)
+        return None if index is None else self._values[index]()
+
+    def _index(self, node: Any) -> int | None:
         if not self._numbers:
             return None
         index = bisect_left(self._numbers, node._sequence_nr())
-        if index == len(self._numbers):
-            return None
-        return _spoken(self._operations[index]), self._places[index]
+        return None if index == len(self._numbers) else index
 
     def forget(self) -> None:
         """The probe is over."""
         self._numbers.clear()
         self._operations.clear()
         self._places.clear()
+        self._values.clear()
 
 
-def _spoken(name: str) -> str:
+def spoken(name: str) -> str:
+    """What users call an operation."""
     if not (name.startswith("__") and name.endswith("__")):
         return name
     name = name.strip("_")

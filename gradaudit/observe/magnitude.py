@@ -9,6 +9,17 @@ from typing import Any
 import torch
 
 _norm: Callable[[torch.Tensor, float], torch.Tensor] = torch.linalg.vector_norm
+#: There are no norms of float8 and of complex halves (torch 2.13).
+_MEASURED = frozenset(
+    {
+        torch.float16,
+        torch.bfloat16,
+        torch.float32,
+        torch.float64,
+        torch.complex64,
+        torch.complex128,
+    }
+)
 _PLAIN = (torch.Tensor, torch.nn.Parameter)
 
 
@@ -23,6 +34,23 @@ def measurable(gradient: torch.Tensor) -> bool:
         and not gradient.is_meta
         and gradient.numel() > 0
     )
+
+
+def size(value: torch.Tensor) -> float | torch.Tensor | None:
+    """How large a value of the forward is, on a CPU as a number, elsewhere still on the device.
+
+    None where that has no meaning, or asking would disturb somebody; so has it inside of vmap and
+    jvp, where a tensor stands for many, or for two.
+    """
+    if not (
+        measurable(value)
+        and value.dtype in _MEASURED
+        and undisturbed()
+        and not torch._C._is_tracing()
+        and torch._C._functorch.peek_interpreter_stack() is None
+    ):
+        return None
+    return roughly(value) if value.is_cpu else largest(value)
 
 
 def largest(gradient: torch.Tensor) -> torch.Tensor:

@@ -9,9 +9,10 @@ import torch
 from gradaudit.model import events as ev
 from gradaudit.model.events import Members
 from gradaudit.model.sites import Site
+from gradaudit.observe.entries import Entry
 from gradaudit.observe.flow import Ancestry, Cut, leaves_of
 from gradaudit.observe.nodes import Nodes
-from gradaudit.observe.sites import RawSite, SiteBook
+from gradaudit.observe.sites import SiteBook
 from gradaudit.observe.watch import Watch
 
 
@@ -27,12 +28,13 @@ class Meant:
 
     def tell_entered(self) -> None:
         """Which leaves took part in operations, since the last time."""
-        by_stack: dict[tuple[RawSite, ...], set[int]] = {}
-        for leaf, stack in self._nodes.entered.take():
-            by_stack.setdefault(stack, set()).add(leaf)
-        for stack, leaves in by_stack.items():
-            site, *under = map(self._sites.of, stack)
-            self._watch.tell(ev.Entered(site, self._watch.leaves.told(leaves), tuple(under)))
+        by_entry: dict[Entry, set[int]] = {}
+        for leaf, entry in self._nodes.entered.take():
+            by_entry.setdefault(entry, set()).add(leaf)
+        for entry, leaves in by_entry.items():
+            site, *under = map(self._sites.of, entry.stack)
+            members = self._watch.leaves.told(leaves)
+            self._watch.tell(ev.Entered(site, members, tuple(under), entry.bypassed))
 
     def tell_last_entered(self) -> None:
         """As ``tell_entered``, at the end: what came behind all backwards was no training."""

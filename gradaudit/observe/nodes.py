@@ -10,7 +10,7 @@ from types import FrameType, MemberDescriptorType
 import torch
 
 from gradaudit.model.sites import Site
-from gradaudit.observe.entries import Entries
+from gradaudit.observe.entries import Entries, Entry
 from gradaudit.observe.exports import Exports
 from gradaudit.observe.flow import (
     Ancestry,
@@ -23,7 +23,9 @@ from gradaudit.observe.flow import (
 from gradaudit.observe.grad_mode import checkpointing, enclosing_switch
 from gradaudit.observe.leaves import Leaves, connected, is_leaf, is_parameter
 from gradaudit.observe.lines import Lines
+from gradaudit.observe.magnitude import size
 from gradaudit.observe.operations import Operation
+from gradaudit.observe.replicas import bypassing
 from gradaudit.observe.sites import RawSite, SiteBook
 
 #: How many scalars that might be losses are remembered while none was backpropagated.
@@ -150,7 +152,9 @@ class Nodes:
             default=self.backwards,
         )
         if node.connected:
-            self.lines.note(output, operation.name, raw)
+            self.lines.note(output, node)
+            if operation.kind != "view":
+                node.size = size(output)
         if relevant:
             self._connect(node, operation, output, parents, frame)
         elif node.connected and is_leaf(output):
@@ -179,10 +183,11 @@ class Nodes:
             if (
                 node.connected
                 and parent.leaf is not None
-                and parent.leaf not in self.entered
+                and self._newly_entered(parent.leaf, frame)
                 and torch.is_grad_enabled()  # a view made under no_grad is connected (torch 2.13)
             ):
-                self.entered.note(parent.leaf, self._sites.raw_stack(frame))
+                entry = Entry(self._sites.raw_stack(frame), bypassing(frame))
+                self.entered.note(parent.leaf, entry)
         if node.connected:
             if is_leaf(output):  # re-made with requires_grad=True: a leaf, whatever it came from
                 leaf = self._leaves.learn(output, self.resolve(node.site))
@@ -198,6 +203,11 @@ class Nodes:
                 self._losses.append(node)
         elif any(parent.connected for parent in parents):
             self._explain_cut(node, operation, frame)
+
+    def _newly_entered(self, leaf: int, frame: FrameType) -> bool:
+        if leaf not in self.entered:
+            return True
+        return leaf in self.entered.bypassed and not bypassing(frame)
 
     def _explain_cut(self, node: Node, operation: Operation, frame: FrameType) -> None:
         if operation.kind == "detach" or operation.name in {"data", "detach_"}:

@@ -17,6 +17,7 @@ import torch
 from gradaudit.model.sites import Site
 from gradaudit.observe.causes import Causes
 from gradaudit.observe.dataflow import Dataflow
+from gradaudit.observe.forward import Forward
 from gradaudit.observe.function_mode import CallMode
 from gradaudit.observe.fused import let_fused_paths_be, may_fuse
 from gradaudit.observe.grad_mode import enclosing_switch, written_switch
@@ -69,7 +70,11 @@ class Probe:
         self.meant = Meant(watch, nodes, sites)
         watch.made_at = lambda tensor: self.handiwork.origin(tensor)[0]
         self.causes = Causes(
-            self.dataflow.nodes.lines, self.dataflow.hooks, sites, watch.leaves.members
+            nodes.lines,
+            self.dataflow.hooks,
+            sites,
+            watch.leaves.members,
+            Forward(nodes, watch.leaves),
         )
         self.tracer = LoopTracer(sites, self.safe_moment, leaving, failed)
         self.mode = CallMode(self.dataflow, self._fault, self._followed, self.tracer)

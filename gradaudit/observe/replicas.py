@@ -9,6 +9,7 @@ from __future__ import annotations
 import weakref
 from collections.abc import Iterable
 from math import isfinite
+from types import FrameType
 from typing import Any
 
 import torch
@@ -19,6 +20,8 @@ from torch.utils.hooks import RemovableHandle
 
 from gradaudit.observe.leaves import Leaves, strong
 from gradaudit.observe.magnitude import Fetched, measurable, undisturbed
+
+_FORWARD = DistributedDataParallel.forward.__code__
 
 
 class Replicas:
@@ -76,6 +79,20 @@ class Replicas:
                 if isfinite(norm):
                     weights.setdefault(number, {})[iteration] = norm
         return weights
+
+
+def bypassing(frame: FrameType | None) -> bool:
+    """Whether there are other processes, and no wrapper's forward is on the stack.
+
+    Only what it was called for is averaged in the backward.
+    """
+    if not distributed.is_available() or not distributed.is_initialized():
+        return False
+    while frame is not None:
+        if frame.f_code is _FORWARD:
+            return False
+        frame = frame.f_back
+    return True
 
 
 def _parameters(wrapper: DistributedDataParallel) -> list[torch.Tensor]:

@@ -7,6 +7,7 @@ import linecache
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TypeGuard
 
 from gradaudit.observe.unwarned import unwarned
 
@@ -275,14 +276,20 @@ class SourceFile:
         return None
 
     def step_calls(self, name: str) -> list[Text]:
-        """Every ``….<name>.step(…)`` and ``….step(….<name>)``."""
+        """Every ``….<name>.step(…)`` and ``….step(….<name>)``, and ``….<name>.step`` uncalled."""
         return [
             _span(node)
             for node in self._nodes
-            if isinstance(node, ast.Call)
-            and isinstance(node.func, ast.Attribute)
-            and node.func.attr == "step"
-            and any(_last_name(each) == name for each in (node.func.value, *node.args[:1]))
+            if (
+                isinstance(node, ast.Call)
+                and _is_step(node.func)
+                and any(_last_name(each) == name for each in (node.func.value, *node.args[:1]))
+            )
+            or (
+                isinstance(node, ast.Expr)
+                and _is_step(node.value)
+                and _last_name(node.value.value) == name
+            )
         ]
 
     def switches_off(self) -> list[Text]:
@@ -333,6 +340,10 @@ class SourceFile:
             for target in node.targets
             if isinstance(target, ast.Attribute) and target.attr in attributes
         ]
+
+
+def _is_step(node: ast.AST) -> TypeGuard[ast.Attribute]:
+    return isinstance(node, ast.Attribute) and node.attr == "step"
 
 
 def _last_name(expression: ast.expr) -> str | None:

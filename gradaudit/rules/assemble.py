@@ -22,7 +22,7 @@ from gradaudit.model.report import (
 )
 from gradaudit.model.run import RunFacts
 from gradaudit.model.sites import Location
-from gradaudit.rules.case import Case
+from gradaudit.rules.case import Case, entered_stack
 from gradaudit.rules.judge import judge
 from gradaudit.rules.timelines import Timelines
 
@@ -137,9 +137,24 @@ def _parameters(case: Case, timelines: Timelines) -> tuple[ParameterInfo, ...]:
             ),
             replicated=facts.replicated,
             value_norm=facts.value_norm,
+            bypass=_bypass(case, leaf) if facts.replicated else None,
         )
         for leaf, facts in case.recording.leaves.items()
     )
+
+
+def _bypass(case: Case, leaf: int) -> Location | None:
+    """Where it was used without a call of its wrapper: the line beside the backward, if any."""
+    stack = entered_stack(case.evidence(leaf)) if case.evidence(leaf).bypassed else ()
+    backward = case.life(leaf).deposited.main_site()
+    places = [site.location for site in stack]
+    beside = (
+        place
+        for place in places
+        if backward is not None
+        and (place.path, place.function) == (backward.location.path, backward.location.function)
+    )
+    return next(beside, places[0] if places else None)
 
 
 def _thinned(norms: tuple[tuple[int, float], ...], kept: int) -> tuple[tuple[int, float], ...]:

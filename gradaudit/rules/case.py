@@ -245,6 +245,14 @@ class Case:
             and life.deposited.last < self.life(heir).deposited.first <= stepped
         )
 
+    def succeeded(self, leaf: int) -> bool:
+        """Whether an optimizer applies what has taken its place: weights that were tied, say."""
+        replaced = self.evidence(leaf).replaced
+        heir = None if replaced is None else replaced.heir
+        if heir is None or heir not in self.recording.leaves:
+            return False
+        return self.owned(heir) and bool(self.life(heir).applied)
+
     def precedes_step(self, backward: Site, leaf: int) -> bool:
         """Whether a backward is the one after which the optimizer of a leaf is stepped."""
         return any(
@@ -303,6 +311,7 @@ class Case:
             and self.never_fed(leaf)
             and self.wanted(leaf)
             and not self.idle_by_turns(leaf)
+            and not self.succeeded(leaf)
         ]
 
     def cut_for_good(self, leaf: int) -> Severed | None:

@@ -60,17 +60,20 @@ def check(case: Case) -> Iterator[Verdict]:
     ):
         count = len(leaves)
         escaped = case.facts(min(leaves)).escaped
+        later = None if escaped is not None else _made_later(case, optimizer, leaves)
         life = case.life(min(leaves))
         yield Verdict(
             f"{several(count, 'parameter')} {does(count, 'receives', 'receive')} gradients, but "
             "no optimizer has " + does(count, "it", "them"),
             "Register it: nn.ModuleList, nn.ModuleDict or nn.Parameter instead of the plain object."
             if escaped is not None
-            else _help(case, optimizer, count),
+            else _help(case, optimizer, count, later=later is not None),
             site,
             leaves,
             severity="error" if escaped is not None or too_early else "warning",
-            chain=tuple(_chain(escaped, _known_at(optimizer, count), life.deposited.main_site())),
+            chain=tuple(
+                _chain(escaped, _known_at(optimizer, count), life.deposited.main_site(), later)
+            ),
             span=life.deposited.span(),
         )
 
@@ -98,8 +101,20 @@ def _outside(case: Case) -> list[int]:
     ]
 
 
-def _help(case: Case, optimizer: OptimizerRecord, count: int) -> str:
+def _made_later(case: Case, optimizer: OptimizerRecord, leaves: frozenset[int]) -> Site | None:
+    """Where they were made, if that was when the optimizer had been built."""
+    if optimizer.site is None or min(leaves) < optimizer.horizon:
+        return None
+    sites = [case.evidence(leaf).created for leaf in leaves]
+    return case.evidence(min(leaves)).created if all(sites) else None
+
+
+def _help(case: Case, optimizer: OptimizerRecord, count: int, *, later: bool) -> str:
     them = does(count, "it", "them")
+    if later:
+        return f"Build the optimizer when {does(count, 'it is', 'they are')} there, or give " + (
+            f"{them} to it with add_param_group()."
+        )
     give = f"Give {them} to the optimizer, or freeze {them} with requires_grad_(False)."
     if all(optimizer.groups):
         return give
@@ -158,10 +173,14 @@ def _made_anew(case: Case, optimizer: OptimizerRecord) -> Iterator[Verdict]:
         )
 
 
-def _chain(escaped: Site | None, optimizer: Link, fed: Site | None) -> Iterator[Link]:
+def _chain(
+    escaped: Site | None, optimizer: Link, fed: Site | None, later: Site | None = None
+) -> Iterator[Link]:
     if escaped is not None:
         yield Link("kept here, where its module does not see it", escaped)
     yield optimizer
+    if later is not None:
+        yield Link("made here, when it had been built", later)
     if fed is not None:
         yield Link("gradients arrive here", fed)
 

@@ -31,7 +31,7 @@ for x, y in loader:
 
 ## When it is fine
 One empty step ahead of the loop, and an update that is put off on purpose and made up for at the
-end, are not reported.
+end, are not reported. When the audit was stopped before the script's end it is only a warning.
 
 ## References
 - torch.optim, "Taking an optimization step"
@@ -39,8 +39,11 @@ end, are not reported.
 
 
 def check(case: Case) -> Iterator[Verdict]:
-    """Optimizers that began with nothing and end with something left."""
-    if not case.complete:
+    """Optimizers that began with nothing and end with something left.
+
+    In a run that was stopped, what is left may have been about to be applied: a warning.
+    """
+    if not (case.complete or case.cut_short):
         return
     for record in case.ledger.optimizers.values():
         late = _late(case, record)
@@ -50,11 +53,11 @@ def check(case: Case) -> Iterator[Verdict]:
         life = case.life(min(late))
         yield Verdict(
             f"`{case.optimizer_name(record)}` steps before the backward: its first step found "
-            f"nothing, and the gradients of the last backward of {several(len(late), 'parameter')} "
-            "are never applied",
+            f"nothing, and {_since(case, len(late))}",
             "Step after the backward of the same iteration.",
             site,
             late,
+            severity="error" if case.complete else "warning",
             chain=(
                 Link("stepped here, one iteration late", site),
                 Link("the gradients are cleared here", life.cleared.main_site()),
@@ -62,6 +65,14 @@ def check(case: Case) -> Iterator[Verdict]:
             ),
             span=case.everything(),
         )
+
+
+def _since(case: Case, count: int) -> str:
+    if case.complete:
+        return (
+            f"the gradients of the last backward of {several(count, 'parameter')} are never applied"
+        )
+    return f"all others applied those of {several(count, 'parameter')} one iteration late"
 
 
 def _late(case: Case, record: OptimizerRecord) -> frozenset[int]:

@@ -90,6 +90,7 @@ def _ended(case: Case) -> Iterator[Verdict]:
         and case.evidence(leaf).requires_grad
         and not case.comes_back(leaf)
         and not case.made_for_a_while(leaf)
+        and not case.succeeded(leaf)
     ]
     for site, leaves in case.grouped(ended, case.step_site):
         life = case.life(min(leaves))

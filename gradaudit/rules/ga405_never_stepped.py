@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from gradaudit.ledger.records import OptimizerRecord
+from gradaudit.model.sites import Site
 from gradaudit.rules.case import Case
+from gradaudit.rules.cuts import expression
 from gradaudit.rules.rule import OPTIMIZER, Link, Rule, Verdict
 from gradaudit.rules.words import does, several
 
@@ -68,19 +70,36 @@ def check(case: Case) -> Iterator[Verdict]:
         yield Verdict(
             f"`{case.optimizer_name(record)}` is never stepped: {several(count, 'parameter')} "
             f"{does(count, 'receives', 'receive')} gradients that nothing applies",
-            "Call its step() after the backward."
-            if unreached is None
-            else "See to it that this step is reached.",
+            _help(unreached),
             unreached or record.site or case.life(min(fed)).deposited.main_site(),
             fed,
             severity="error" if case.complete and in_vain else "note",
             chain=(
                 Link("built here", record.site),
-                Link("this step is never reached", unreached),
+                Link(
+                    "this names its step and does not call it"
+                    if _uncalled(unreached)
+                    else "this step is never reached",
+                    unreached,
+                ),
                 Link("gradients arrive here", case.life(min(fed)).deposited.main_site()),
             ),
             span=case.life(min(fed)).deposited.span(),
         )
+
+
+def _help(unreached: Site | None) -> str:
+    if unreached is None:
+        return "Call its step() after the backward."
+    if _uncalled(unreached):
+        return "Add the parentheses: without them nothing is called."
+    return "See to it that this step is reached."
+
+
+def _uncalled(unreached: Site | None) -> bool:
+    """Whether the parentheses are missing."""
+    text = None if unreached is None else expression(unreached)
+    return text is not None and text.endswith(".step")
 
 
 def _in_vain(case: Case, record: OptimizerRecord, fed: frozenset[int]) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from gradaudit.model.events import NonfiniteMade
+from gradaudit.model.events import NonfiniteMade, Spoiler
 from gradaudit.model.sites import Site
 from gradaudit.rules.case import Case
 from gradaudit.rules.cuts import spoken
@@ -13,10 +13,11 @@ from gradaudit.rules.words import several
 
 DOCUMENTATION = """
 ## What it finds
-A step applied a gradient that holds NaN or Inf. The finding points at the operation whose backward
-made it of finite gradients, the first to do so; where that happened after the first iterations,
-which are watched closely, at the backward. A hook of a tensor, or a
-backward hook of a module, counts as an operation.
+A step applied a gradient that holds NaN or Inf. The finding points at the operation that made it of
+finite numbers, the first to do so: in its backward, or in the forward already, though NaN may have
+been masked out of the loss. If nothing made it, because the data or a parameter held it, that is
+said. Where it happened after the first iterations, which are watched closely, the finding points at
+the backward. A hook of a tensor, or a backward hook of a module, counts as an operation.
 
 ## Why it matters
 One such step turns the parameters into NaN, and with them everything that is computed from then on.
@@ -43,6 +44,7 @@ a script that looks at the norm and clears them.
 - torch.where, and the question why its gradient is NaN, in the PyTorch forum
 """
 
+_ARC = "The derivative of acos and asin at 1 and -1 is infinite: clamp what goes in to a bit less."
 _ADVICE = {
     "sqrt": "The derivative of a square root at 0 is infinite: add a small number under it.",
     "norm": "The derivative of a norm at 0 has no value: add a small number, or take squares.",
@@ -54,9 +56,28 @@ _ADVICE = {
     "the gradient passes through both branches.",
     "softmax": "A row of nothing but -inf has no softmax: leave such rows out before it, or mask "
     "with a large negative number.",
-    "pow": "A power below 1 has an infinite derivative at 0: add a small number inside it.",
+    "pow": "A power below 1 has an infinite derivative at 0, add a small number inside it; a large "
+    "power overflows.",
+    "acos": _ARC,
+    "asin": _ARC,
     "std": "The derivative of a standard deviation of 0 is infinite: take the variance and add a "
     "small number under the root.",
+}
+_ADVICE_FORWARD = {
+    "sqrt": "A negative number has no root: clamp what goes in to a small number above 0.",
+    "log": "0 and negative numbers have no logarithm: add a small number inside it, or use "
+    "log_softmax or logsigmoid on the raw scores.",
+    "exp": _ADVICE["exp"],
+    "div": "Divide by something that is never 0: add a small number to it.",
+    "softmax": _ADVICE["softmax"],
+    "log_softmax": _ADVICE["softmax"],
+    "pow": "A negative number has no fractional power, 0 no negative one, and large ones overflow: "
+    "clamp what goes in.",
+    "std": "A single number has no standard deviation: leave such batches out (drop_last), or "
+    "pass correction=0.",
+    "var": "A single number has no variance: leave such batches out (drop_last=True), or pass "
+    "correction=0.",
+    "mean": "The mean of nothing is NaN: leave empty batches and masks out.",
 }
 _GENERAL = (
     "Look at what goes into this operation in that iteration: something overflows, or is where "
@@ -65,6 +86,21 @@ _GENERAL = (
 _FORWARD = (
     "The loss is NaN or Inf already, so the forward made it: look for what divides by 0, overflows "
     "or is where it has no value, here or ahead of this operation."
+)
+_FORWARD_ONLY = (
+    "Look at what goes into this operation in that iteration: something is divided by 0, "
+    "overflows, or is where there is no value."
+)
+_GIVEN = (
+    "Look for NaN in the data, and for a division by 0 in what is computed from it, such as a "
+    "column that is always the same."
+)
+_STEPPED = (
+    "Its gradients were finite, so the update overflowed: lower the learning rate or clip "
+    "the gradients; in float16, keep the parameters in float32, as an optimizer's eps is 0 there."
+)
+_UNINITIALISED = (
+    "Give it a value before training: torch.empty() leaves whatever was in that memory."
 )
 _HOOKED = (
     "Look at what it computes from the gradients it is given: nothing should be divided by a norm "
@@ -101,7 +137,14 @@ def _explained(case: Case, leaf: int, made: NonfiniteMade | None) -> bool:
 def _site(case: Case, leaf: int, made: NonfiniteMade | None) -> Site | None:
     if made is None:
         return case.life(leaf).deposited.main_site()
+    if _stepped(case, made):
+        return case.step_site(leaf)
     return made.site or made.backward
+
+
+def _stepped(case: Case, made: NonfiniteMade) -> bool:
+    """Whether a step made a leaf itself NaN or Inf, of gradients that were finite."""
+    return made.leaf is not None and bool(case.ledger.samples[made.leaf].norms)
 
 
 def _verdict(
@@ -123,9 +166,8 @@ def _verdict(
         message = f"{subject} was found to hold NaN or Inf, and {steps} or shortly before"
         help_ = _UNSEEN
     else:
-        message = f"{_maker(made)} makes {subject} NaN or Inf, and {steps}"
-        general = _GENERAL if made.loss_finite else _FORWARD
-        help_ = _HOOKED if made.by_hook else _ADVICE.get(made.operation, general)
+        message = f"{_story(case, made, subject)}, and {steps}"
+        help_ = _help(case, made)
     return Verdict(
         message,
         help_,
@@ -137,21 +179,52 @@ def _verdict(
     )
 
 
-def _maker(made: NonfiniteMade) -> str:
-    if made.by_hook:
-        return f"the backward hook `{made.operation}`"
-    return f"the backward of {spoken(made.site, made.operation)}"
+def _story(case: Case, made: NonfiniteMade, subject: str) -> str:
+    """What became NaN or Inf by what."""
+    operation = spoken(made.site, made.operation)
+    if made.by == "forward":
+        return f"{operation} makes NaN or Inf, and so {subject} holds it"
+    if made.by == "value":
+        return f"{operation} holds NaN or Inf before it meets any parameter, and so does {subject}"
+    if made.by == "input":
+        return f"{operation} is given NaN or Inf by data or a buffer, and so {subject} holds it"
+    if made.leaf is not None:
+        name = case.name(made.leaf)
+        origin = "was made" if _stepped(case, made) else "is, before any step,"
+        by = " by a step" if _stepped(case, made) else ""
+        return f"`{name}` itself {origin} NaN or Inf{by}, and so {subject} holds it"
+    if made.by == "hook":
+        return f"the backward hook `{made.operation}` makes {subject} NaN or Inf"
+    return f"the backward of {operation} makes {subject} NaN or Inf"
+
+
+def _help(case: Case, made: NonfiniteMade) -> str:
+    if made.by == "hook":
+        return _HOOKED
+    if made.by == "forward":
+        return _ADVICE_FORWARD.get(made.operation.rstrip("_"), _FORWARD_ONLY)
+    if made.by in ("value", "input"):
+        return _GIVEN
+    if made.by == "leaf":
+        return _STEPPED if _stepped(case, made) else _UNINITIALISED
+    return _ADVICE.get(made.operation, _GENERAL if made.loss_finite else _FORWARD)
+
+
+_LINKS: dict[Spoiler, str] = {
+    "backward": "the backward of `{}`, run here, makes NaN or Inf",
+    "forward": "`{}` makes NaN or Inf",
+    "value": "`{}` holds NaN or Inf",
+    "input": "`{}` is given NaN or Inf",
+    "leaf": "`{}` is given NaN or Inf",
+    "hook": "the backward hook `{}` makes NaN or Inf",
+}
 
 
 def _chain(case: Case, leaf: int, made: NonfiniteMade | None) -> Iterator[Link]:
     if made is None:
         yield Link("a backward deposits it", case.life(leaf).deposited.main_site())
     else:
-        name = f"`{made.operation}`"
-        maker = (
-            f"the backward hook {name}" if made.by_hook else f"the backward of {name}, run here,"
-        )
-        yield Link(f"{maker} makes NaN or Inf", made.site)
+        yield Link(_LINKS[made.by].format(made.operation), made.site)
         yield Link(
             "in this backward"
             if made.loss_finite

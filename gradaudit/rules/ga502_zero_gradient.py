@@ -17,8 +17,8 @@ DOCUMENTATION = """
 Every gradient that a parameter ever got was exactly zero in every element, because an operation
 between it and the loss has no slope: a rounding, a sign, a softmax over one number, a clamp whose
 bounds everything is beyond, a ReLU that is never active, a factor that is always zero, two factors
-that both began at zero; or because a hook of a tensor, or a backward hook of a module, returned
-zeros.
+that both began at zero; because it is too small a number for float16; or because a hook of a
+tensor, or a backward hook of a module, returned zeros.
 
 ## Why it matters
 Everything looks connected, no gradient is None, and the optimizer steps. The parameter never
@@ -55,6 +55,7 @@ _WHY: dict[ZeroKind, str] = {
     "saturated": "was given nothing but values for which it has no slope left",
     "zeros": "multiplied nothing but zeros by nothing but zeros, so neither ever changes",
     "zeroed": "multiplied it by zero, or did not select it",
+    "underflow": "was cast to a type in which its gradient is too small to be told from zero",
     "hook": "is a backward hook that returned nothing but zeros",
 }
 
@@ -70,6 +71,7 @@ _HELP: dict[ZeroKind, str] = {
     "zeros": "Let one of the two factors begin at random, the other at zero.",
     "zeroed": "If the factor or mask is meant to be zero, leave these parameters out of the "
     "optimizer; if not, look at how it is computed.",
+    "underflow": "Scale the loss up (torch.amp.GradScaler), or use bfloat16 or float32.",
     "hook": "Let the hook return the gradient, changed or not, or None to leave it as it is.",
 }
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 from gradaudit.model.findings import Related, Span
+from gradaudit.model.sites import Location
 from gradaudit.rules.ranks import Ranks, unequal
 from gradaudit.rules.rule import RANKS, Discord, Rule
-from gradaudit.rules.words import in_a_row, several
+from gradaudit.rules.words import in_a_row, in_ranks, several
 
 DOCUMENTATION = """
 ## What it finds
@@ -42,30 +44,69 @@ under `join` and parameters that DistributedDataParallel was told to ignore are 
 _TOLERANCE = 1e-3
 
 
+#: What a script does to gradients behind the backward.
+_CHANGES = frozenset({"clip", "rescale"})
+
+
 def check(ranks: Ranks) -> Iterator[Discord]:
     """Replicated parameters whose norms differ between ranks."""
-    differing: dict[tuple[tuple[int, ...], Span, int], list[str]] = {}
+    differing: dict[_Difference, list[str]] = {}
     for name, copies in ranks.replicated():
         compared = ranks.sampled(copies, lambda info: info.grad_norm)
         apart_in = unequal(compared, _TOLERANCE)
         if apart_in:
             span = Span(apart_in[0], apart_in[-1], len(apart_in))
             apart = tuple(sorted(rank for copy in copies for rank in copy.ranks))
-            differing.setdefault((apart, span, len(compared)), []).append(name)
-    for (apart, span, compared_count), names in differing.items():
-        places = _backwards(ranks)
+            bypasses = {copy.info.bypass for copy in copies}
+            bypass = bypasses.pop() if len(bypasses) == 1 else None
+            difference = _Difference(apart, span, len(compared), bypass)
+            differing.setdefault(difference, []).append(name)
+    for difference, names in differing.items():
+        help_, location, chain = _cause(ranks, difference.bypass)
         yield Discord(
             f"the gradient of {several(len(names), 'parameter')} is not the same on ranks "
-            f"{in_a_row(apart)} when it is applied: it differs in {span.count} of the "
-            f"{several(compared_count, 'iteration')} that were compared",
-            "Call the wrapper, model(x), and not model.module(x); leave no_sync() for the last "
-            "backward before the step; do to gradients on all ranks what is done on one.",
+            f"{in_a_row(difference.apart)} when it is applied: it differs in "
+            f"{difference.span.count} of the {several(difference.compared, 'iteration')} that "
+            "were compared",
+            help_,
             tuple(names),
-            apart,
-            places[0].location if places else None,
-            chain=places,
-            span=span,
+            difference.apart,
+            location,
+            chain=chain,
+            span=difference.span,
         )
+
+
+@dataclass(frozen=True, slots=True)
+class _Difference:
+    """Between which ranks, when, in how many iterations, and where the wrapper was not called."""
+
+    apart: tuple[int, ...]
+    span: Span
+    compared: int
+    bypass: Location | None
+
+
+def _cause(
+    ranks: Ranks, bypass: Location | None
+) -> tuple[str, Location | None, tuple[Related, ...]]:
+    """How to mend it, where, and what shows it."""
+    backwards = _backwards(ranks)
+    if bypass is not None:
+        here = Related("they are used here, and the wrapper was not called", bypass)
+        help_ = "Call the wrapper, model(x), and not the module inside of it: it averages the "
+        return help_ + "gradients of what it was called for.", bypass, (here, *backwards)
+    partial = ranks.done_by_some(_CHANGES)
+    if partial is not None:
+        place, where = partial
+        here = Related(f"changed here, {in_ranks(where)} only", place)
+        return "Do to gradients on all ranks what is done on one.", place, (*backwards, here)
+    return (
+        "Leave no_sync() for the last backward before the step, and do to gradients on all ranks "
+        "what is done on one.",
+        backwards[0].location if backwards else None,
+        backwards,
+    )
 
 
 def _backwards(ranks: Ranks) -> tuple[Related, ...]:

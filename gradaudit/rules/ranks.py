@@ -107,6 +107,19 @@ class Ranks:
         owners = (each for report in self.reports for each in report.optimizers)
         return next((owner.location for owner in owners if name in owner.parameters), None)
 
+    def done_by_some(self, kinds: Collection[str]) -> tuple[Location, tuple[int, ...]] | None:
+        """What is done to gradients on some of the ranks only: where, and on which."""
+        ranks: dict[Location, list[int]] = {}
+        for rank, report in self.alone.items():
+            for loop in report.loops:
+                for event in loop.events:
+                    if event.kind in kinds:
+                        ranks.setdefault(event.location, []).append(rank)
+        partly = (
+            (place, tuple(found)) for place, found in ranks.items() if len(found) < len(self.alone)
+        )
+        return next(partly, None)
+
     def sampled(
         self, copies: Sequence[Copy], samples: Callable[[ParameterInfo], Samples]
     ) -> dict[int, list[float]]:

@@ -13,9 +13,13 @@ from torch import nn
 from gradaudit.model import events as ev
 from gradaudit.model.sites import Location, Site
 from gradaudit.observe.causes import Causes
+from gradaudit.observe.flow import Node
+from gradaudit.observe.forward import Forward
 from gradaudit.observe.graph import below
 from gradaudit.observe.hooks import Hooks
+from gradaudit.observe.leaves import Leaves
 from gradaudit.observe.lines import Lines
+from gradaudit.observe.nodes import Nodes
 from gradaudit.observe.sites import SiteBook, UserCode
 from gradaudit.observe.source import SourceBook
 
@@ -24,7 +28,9 @@ BACKWARD = Site(Location("train.py", 1))
 
 def watching(hooks: Hooks | None = None) -> Causes:
     book = SiteBook(UserCode(None), SourceBook(), "/")
-    return Causes(Lines(), hooks or Hooks(book.user), book, frozenset)
+    leaves = Leaves(lambda _: None)
+    nodes = Nodes(book, leaves)
+    return Causes(nodes.lines, hooks or Hooks(book.user), book, frozenset, Forward(nodes, leaves))
 
 
 def told(
@@ -146,6 +152,18 @@ def test_a_term_that_is_satisfied_is_none_that_is_dead():
 def test_a_loss_of_zero_is_satisfied_whatever_made_the_zeros():
     w = leaf(1.0, 2.0)
     assert told(torch.tanh(0 * w).abs().sum(), w)[0][2] == "satisfied"
+
+
+def test_but_what_is_the_same_whatever_it_is_given_satisfies_nothing():
+    w = leaf(1.0, 2.0)
+    loss = nn.functional.cross_entropy(w.unsqueeze(1), torch.zeros(2, dtype=torch.long))
+    assert loss == 0
+    assert told(loss, w)[0][2] == "one"
+
+
+def test_a_gradient_too_small_for_its_type_is_an_underflow():
+    w = leaf(1.0, 2.0)
+    assert told(1e-9 * w.half().float().square().sum(), w)[0][2] == "underflow"
 
 
 def test_tiny_gradients_are_not_zero_and_huge_ones_are_finite():
@@ -294,7 +312,7 @@ def test_of_several_hooks_nobody_knows_which():
     watched = causes.begins([loss], graph, dict.fromkeys(graph.leaves, 0))
     loss.backward()
     (event,) = causes.ends(watched, BACKWARD)
-    assert (event.operation, event.site, event.by_hook) == ("spoil or brighten", None, True)
+    assert (event.operation, event.site, event.by) == ("spoil or brighten", None, "hook")
 
 
 def test_a_gradient_that_a_hook_left_as_it_was_is_still_not_copied():
@@ -313,13 +331,16 @@ def test_the_parts_of_an_operation_belong_to_the_line_of_its_result():
     here = (sys._getframe().f_code, 0)
     w = leaf(1.0, 2.0)
     first = w * 2
-    lines.note(first, "__rmul__", here)
+    product = Node("__rmul__", here, (), connected=True)
+    lines.note(first, product)
     second = first.exp() + 1
-    lines.note(second, "softplus", None)
+    lines.note(second, Node("softplus", None, (), connected=True))
     assert lines.of(first.grad_fn) == ("mul", here)
     assert lines.of(second.grad_fn.next_functions[0][0]) == ("softplus", None)
-    lines.note(first, "again", None)
+    lines.note(first, Node("again", None, (), connected=True))
     assert lines.of(first.grad_fn) == ("mul", here)
+    assert lines.value(first.grad_fn) is product
+    assert lines.value(second.grad_fn) is None  # nobody holds it any more
     assert lines.of((second * 2).grad_fn) is None
     lines.forget()
-    assert lines.of(first.grad_fn) is None
+    assert lines.of(first.grad_fn) is lines.value(first.grad_fn) is None

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from gradaudit.model.report import ExceptionInfo, Report, Stride, TimelineRun
+from gradaudit.model.report import ExceptionInfo, Loop, LoopEvent, Report, Stride, TimelineRun
 from gradaudit.model.run import RunFacts
 from gradaudit.model.sites import Location
 from gradaudit.model.timelines import Stretch, with_values
@@ -269,6 +269,32 @@ def test_gradients_that_differ_between_ranks():
     assert (finding.rule, finding.ranks, finding.severity) == ("GA602", (0, 1), "error")
     assert finding.iterations is not None
     assert (finding.iterations.first, finding.iterations.count) == (0, 4)
+
+
+def test_where_the_wrapper_was_not_called_is_the_line_to_change():
+    here = Location("train.py", 7, source="loss = model.module(x).sum()")
+    ranks = [rank(0), rank(1, scale=1.1)]
+    round_it = [
+        replace(each, parameters=tuple(replace(info, bypass=here) for info in each.parameters))
+        for each in ranks
+    ]
+    (finding,) = merge(round_it).findings
+    assert finding.location == here
+    assert "Call the wrapper" in finding.help
+    (finding,) = merge([ranks[0], round_it[1]]).findings  # not so in both of them
+    assert finding.location != here
+
+
+def test_what_is_done_to_gradients_on_one_rank_only_is_the_line_to_change():
+    clip = Location("train.py", 9, source="clip_grad_norm_(net.parameters(), 1.0)")
+    loop = Loop(Location("train.py", 1), 4, (LoopEvent("clip", clip, 4),))
+    one, other = rank(0), rank(1, scale=1.1)
+    clipping = [replace(each, loops=(*each.loops, loop)) for each in (one, other)]
+    (finding,) = merge([clipping[0], other]).findings
+    assert finding.location == clip
+    assert finding.related[-1].message == "changed here, in rank 0 only"
+    (finding,) = merge(clipping).findings
+    assert finding.location != clip
 
 
 def test_rounding_is_no_difference():

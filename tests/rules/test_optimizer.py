@@ -186,6 +186,21 @@ def test_a_step_before_the_backward_is_one_iteration_late(made_up_for):
     assert [brief(finding) for finding in story.findings()] == expected
 
 
+@pytest.mark.parametrize("began_empty", [False, True])
+def test_in_a_run_that_was_stopped_it_is_a_warning(began_empty):
+    story = Story("a")
+    story.optimizer("optimizer", "a")
+    for index in range(5):
+        if began_empty or index:
+            story.step()
+            story.zero("a")
+        story.backward("a")
+    found = judge(Case(story.recording(), complete=False, cut_short=True))
+    expected = [("GA403", "warning", ("a",), "optimizer.step()")] if began_empty else []
+    assert [brief(finding) for finding in found] == expected
+    assert judge(Case(story.recording(), complete=False)) == ()  # it failed, or is not over
+
+
 def test_a_place_that_steps_in_vain_is_told_and_one_empty_step_is_not():
     for empty in (1, 3):
         story = Story("a")

@@ -26,13 +26,16 @@ class Meant:
     # -- between backwards ---------------------------------------------------------------------
 
     def tell_entered(self) -> None:
-        """Which leaves took part in operations, since the last time."""
+        """Which leaves took part in operations since the last time, or were handed to Python."""
         by_stack: dict[tuple[RawSite, ...], set[int]] = {}
         for leaf, stack in self._nodes.entered.take():
             by_stack.setdefault(stack, set()).add(leaf)
         for stack, leaves in by_stack.items():
             site, *under = map(self._sites.of, stack)
             self._watch.tell(ev.Entered(site, self._watch.leaves.told(leaves), tuple(under)))
+        for leaf, raw in self._nodes.exports.take_leaves():
+            if leaf not in self._nodes.entered:
+                self._watch.tell(ev.Exported(self._sites.of(raw), self._watch.leaves.told({leaf})))
 
     def tell_last_entered(self) -> None:
         """As ``tell_entered``, at the end: what came behind all backwards was no training."""
@@ -40,6 +43,10 @@ class Meant:
             self._nodes.entered.take()
         else:
             self.tell_entered()
+
+    def forgive(self) -> None:
+        """See :meth:`gradaudit.observe.nodes.Nodes.forgive`."""
+        self._nodes.forgive()
 
     def tell_left(self) -> None:
         """Which scalars could have been backpropagated and were not, and what else led nowhere."""

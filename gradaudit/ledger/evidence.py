@@ -19,9 +19,10 @@ class Evidence:
     while it was off already; ``copy_of`` the leaf whose values it was made from; ``replaced`` what
     took its place in its module.  ``last_cut`` is the cut seen last, and in which iteration;
     ``times`` is how often each was seen, ``missed_by`` the backwards that did not get through;
-    ``dead_end`` is where a value was made from it that was dropped.  ``fed_before`` ones had
-    gradients before anybody looked, or where nobody looks.  ``bypassed`` ones were never used
-    in the forward of a DistributedDataParallel, though processes train together.
+    ``dead_end`` is where a value was made from it that was dropped.  ``asked`` are reads that only
+    asked for a gradient.  ``fed_before`` ones had gradients before anybody looked, or where nobody
+    looks.  ``bypassed`` ones were never used in the forward of a DistributedDataParallel, though
+    processes train together.
     """
 
     kind: LeafKind
@@ -33,6 +34,7 @@ class Evidence:
     replaced: Replaced | None = None
     misspelt: FreezeMisspelt | None = None
     entered: Site | None = None
+    exported: Site | None = None
     entered_under: tuple[Site, ...] = ()
     bypassed: bool = False
     made_under: tuple[Site, ...] = ()
@@ -42,6 +44,7 @@ class Evidence:
     times: dict[Site, int] = field(default_factory=dict)
     missed_by: set[Site] = field(default_factory=set)
     none_reads: list[NoneRead] = field(default_factory=list)
+    asked: list[NoneRead] = field(default_factory=list)
     last_cut: tuple[int, Severed] | None = None
     fed_before: bool = False
 
@@ -60,7 +63,6 @@ class Evidence:
 
     def read_none(self, read: NoneRead) -> None:
         """Keep a read that found None, unless the same place is known already."""
-        if len(self.none_reads) < KEPT and all(
-            read.site is not known.site for known in self.none_reads
-        ):
-            self.none_reads.append(read)
+        kept = self.asked if read.asking else self.none_reads
+        if len(kept) < KEPT and all(read.site is not known.site for known in kept):
+            kept.append(read)

@@ -14,6 +14,8 @@ class Testimony(dict[int, Evidence]):
         super().__init__()
         #: reads of None from tensors that are no leaves
         self.non_leaf_reads: list[ev.NoneRead] = []
+        #: where gradients were read, or asked for, and one was there
+        self.found: set[Site] = set()
 
     def leaf_seen(self, event: ev.LeafSeen) -> bool:
         """A leaf was heard of; False if it is known already."""
@@ -66,9 +68,14 @@ class Testimony(dict[int, Evidence]):
             if event.reason == "requires-grad-missing" and backward is not None:
                 known.missed_by.add(backward)
         elif len(self.non_leaf_reads) < 8 * KEPT and all(
-            event.site is not known.site for known in self.non_leaf_reads
+            (event.site, event.subject) != (known.site, known.subject)
+            for known in self.non_leaf_reads
         ):
             self.non_leaf_reads.append(event)
+
+    def grad_found(self, event: ev.GradFound) -> None:
+        """The user's code found a gradient."""
+        self.found.add(event.site)
 
     def entered(self, event: ev.Entered) -> None:
         """They took part in an operation; the first is kept."""
@@ -77,6 +84,12 @@ class Testimony(dict[int, Evidence]):
             if known.entered is None:
                 known.entered, known.entered_under = event.site, event.under
             known.bypassed = event.bypassed
+
+    def exported(self, event: ev.Exported) -> None:
+        """Their values were handed to Python; the first place is kept."""
+        for leaf in event.members:
+            known = self[leaf]
+            known.exported = known.exported or event.site
 
     def severed(self, event: ev.Severed, iteration: int) -> None:
         """What was made of them was cut from the graph."""

@@ -25,6 +25,8 @@ CutKind = Literal[
     "non-differentiable",  # an operation without a derivative: argmax, comparison, rounding to int
     "checkpoint",  # a reentrant checkpoint none of whose inputs requires grad
     "blocked",  # connected by the graph, yet its backward passes nothing on
+    "written",  # the values were written into another leaf
+    "first-order",  # torch.autograd.grad without create_graph
 ]
 
 #: Why a `.grad` that the user's code read was None.
@@ -269,10 +271,11 @@ class GradRead:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class NoneRead:
-    """The user's own code read a ``.grad`` that was None, and not in order to ask whether it is.
+    """The user's own code read a ``.grad`` that was None.
 
     ``leaf`` is None for a tensor that is not a leaf.  ``subject`` is the expression in the user's
     code; ``origin`` is where the tensor came from, ``behind`` the leaves it was made of.
+    ``asking`` is whether it only asked if there is a gradient.
     """
 
     site: Site
@@ -283,6 +286,14 @@ class NoneRead:
     operation: str | None = None
     bulk: bool = False
     behind: Members = frozenset()
+    asking: bool = False
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class GradFound:
+    """The user's own code read a ``.grad`` here, or asked for one, and there was one."""
+
+    site: Site
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -297,6 +308,14 @@ class Entered:
     members: Members
     under: tuple[Site, ...] = ()
     bypassed: bool = False
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Exported:
+    """The values of leaves were handed to Python; ``site`` is the first such place."""
+
+    site: Site
+    members: Members
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -413,7 +432,9 @@ Event: TypeAlias = (
     | Evaluated
     | GradRead
     | NoneRead
+    | GradFound
     | Entered
+    | Exported
     | Severed
     | LossLeft
     | DeadEnd

@@ -22,6 +22,8 @@ from gradaudit.observe.watchers import GradientWatcher
 from gradaudit.observe.writes import Writes
 from gradaudit.observe.written import is_zero
 
+_AUTOGRAD_GRAD = Operation("autograd.grad", "plain")
+
 
 class Dataflow:
     """What each torch call does: it makes values, writes into them, or is about gradients."""
@@ -74,7 +76,7 @@ class Dataflow:
         elif kind in {"set", "delete"}:
             self._set(operation, args, frame, held=held)
         elif kind == "differentiation":
-            self._differentiated(args[1])
+            self._differentiated(args[0], args[1], result, frame)
         elif kind == "grad-mode":
             self._switched(frame, enabled=bool(args[0]))
         elif kind == "requires-grad":
@@ -159,7 +161,15 @@ class Dataflow:
             node = self.nodes.record(alias, result, (self.nodes.source(tensor),), raw, frame)
             node.base = weakref.ref(tensor)
 
-    def _differentiated(self, inputs: object) -> None:
+    def _differentiated(
+        self, outputs: object, inputs: object, result: object, frame: FrameType
+    ) -> None:
+        parents = tuple(self.nodes.source(tensor) for tensor in tensors_in((outputs,)))
+        raw = self.nodes.raw(frame)
+        for gradient in tensors_in((result,)):
+            node = self.nodes.record(_AUTOGRAD_GRAD, gradient, parents, raw, frame)
+            if not node.connected:
+                node.cut = "first-order"
         for tensor in tensors_in((inputs,)):
             leaf = self._leaves.find(tensor)
             if leaf is not None:

@@ -61,6 +61,8 @@ class Exports:
         #: how many backwards have begun
         self.backwards = 0
         self._kept: deque[_Export] = deque(maxlen=_KEPT)
+        #: leaves whose own values were handed out, since the last time somebody asked
+        self._leaves: dict[int, RawSite] = {}
         self._counts: deque[Node] = deque(maxlen=_KEPT)
         #: numbers that went into operations on tensors, by place: those that change are computed
         self._numbers: dict[RawSite, float] = {}
@@ -87,6 +89,8 @@ class Exports:
         """
         source.shown = True
         if source.relevant and not source.spent and tensor.is_floating_point():
+            if source.leaf is not None and site is not None:
+                self._leaves.setdefault(source.leaf, site)
             node = Node(operation, site, (source,), connected=False)
             node.relevant, node.cut = True, "export"
             if isinstance(result, int):
@@ -104,6 +108,11 @@ class Exports:
         if caller is not None and caller.f_code.co_name == _PICKLES:
             self.note(PICKLING, site, source, tensor, None)
 
+    def take_leaves(self) -> Iterable[tuple[int, RawSite]]:
+        """Leaves whose own values were handed out since the last time, and where."""
+        leaves, self._leaves = self._leaves, {}
+        return leaves.items()
+
     def take_counts(self) -> tuple[Node, ...]:
         """Values handed out as whole numbers since the last backward.
 
@@ -117,18 +126,23 @@ class Exports:
         """Exported numbers among the arguments of an operation on tensors.
 
         A number that is none of them, and another one each time it comes to this place, was
-        computed from something: from what was handed out, as like as not.
+        computed from something: from what was handed out, as like as not.  So was one that is met
+        everywhere, where the code itself does not say it: the exponential of a parameter that
+        begins with zero, and never changes.
         """
-        numbers = {value for value in arguments if isinstance(value, float)} - _COMMON
+        numbers = {value for value in arguments if isinstance(value, float)}
         if not numbers:
             return ()
-        exported = [export for export in self._kept if export.numbers is not None]
-        known = tuple(
-            export.node for export in exported if export.numbers and export.numbers & numbers
-        )
-        if known or site is None or not self._changes(site, max(numbers)):
+        exported = [(each.node, each.numbers) for each in self._kept if each.numbers]
+        telling = numbers - _COMMON
+        known = tuple(node for node, those in exported if those & telling)
+        if known or site is None:
             return known
-        return tuple(_guessed(export.node) for export in exported)
+        if telling:
+            changes = self._changes(site, max(telling))
+            return tuple(_guessed(node) for node, _ in exported) if changes else ()
+        unsaid = numbers.difference(each for each in site[0].co_consts if isinstance(each, float))
+        return tuple(_guessed(node) for node, those in exported if those & unsaid)
 
     def _changes(self, site: RawSite, number: float) -> bool:
         if site not in self._computed and self._numbers.setdefault(site, number) != number:

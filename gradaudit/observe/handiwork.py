@@ -11,7 +11,7 @@ from gradaudit.ledger.ledger import NOBODY
 from gradaudit.model import events as ev
 from gradaudit.model.sites import Site
 from gradaudit.observe.flow import leaves_of
-from gradaudit.observe.leaves import Leaf, is_leaf
+from gradaudit.observe.leaves import Leaf, is_leaf, is_parameter
 from gradaudit.observe.nodes import Nodes
 from gradaudit.observe.reads import Read, Reads, reason_for_none
 from gradaudit.observe.sites import SiteBook
@@ -27,6 +27,7 @@ class Handiwork:
         self._nodes = nodes
         self._sites = sites
         self._reads = Reads(sites)
+        self._found: set[Site] = set()
 
     # -- what is done ------------------------------------------------------------------------------
 
@@ -61,14 +62,25 @@ class Handiwork:
         """The user's code read ``.grad``."""
         read = self._reads.at(frame)
         site = self._sites.here(frame)
-        if read is None or site is None or (read.asking and is_leaf(tensor)):
-            return  # of a result, even the question whether there is a gradient has one answer
+        if read is None or site is None:
+            return
+        # of a result, even the question whether there is a gradient has one answer
+        asking = read.asking and is_leaf(tensor)
         leaf = self._watch.leaves.find(tensor)
         if present:
-            if leaf is not None and not read.changing:
+            self._find(site)
+            if leaf is not None and not read.changing and not asking:
                 self._deeds.read(self._watch.follow_leaf(leaf), site)
+        elif asking:
+            if not (read.bulk or tensor.requires_grad or is_parameter(tensor)):
+                self._none_read(tensor, leaf, site, read, asking=True)
         elif is_leaf(tensor) or not tensor.retains_grad:
             self._none_read(tensor, leaf, site, read)
+
+    def _find(self, site: Site) -> None:
+        if site not in self._found:
+            self._found.add(site)
+            self._watch.tell(ev.GradFound(site))
 
     def given(self, params: object, site: Site, name: Callable[[object], str]) -> None:
         """An optimizer is being given tensors; those that are no leaves it will refuse."""
@@ -84,7 +96,15 @@ class Handiwork:
                         )
                     )
 
-    def _none_read(self, tensor: torch.Tensor, leaf: Leaf | None, site: Site, read: Read) -> None:
+    def _none_read(
+        self,
+        tensor: torch.Tensor,
+        leaf: Leaf | None,
+        site: Site,
+        read: Read,
+        *,
+        asking: bool = False,
+    ) -> None:
         watch = self._watch
         subject, number = read.subject, None
         origin, operation = self.origin(tensor)
@@ -99,7 +119,9 @@ class Handiwork:
             subject = self._sites.assigned_name(origin) or subject
         node = None if number is not None else self._nodes.node(tensor)
         behind = NOBODY if node is None else watch.leaves.told(leaves_of((node,)))
-        watch.tell(ev.NoneRead(site, number, subject, reason, origin, operation, read.bulk, behind))
+        watch.tell(
+            ev.NoneRead(site, number, subject, reason, origin, operation, read.bulk, behind, asking)
+        )
 
     def origin(self, tensor: torch.Tensor) -> tuple[Site | None, str | None]:
         """Where a tensor was made, and by what, if that was seen."""

@@ -27,7 +27,7 @@ class Meant:
     # -- between backwards ---------------------------------------------------------------------
 
     def tell_entered(self) -> None:
-        """Which leaves took part in operations, since the last time."""
+        """Which leaves took part in operations since the last time, or were handed to Python."""
         by_entry: dict[Entry, set[int]] = {}
         for leaf, entry in self._nodes.entered.take():
             by_entry.setdefault(entry, set()).add(leaf)
@@ -35,6 +35,9 @@ class Meant:
             site, *under = map(self._sites.of, entry.stack)
             members = self._watch.leaves.told(leaves)
             self._watch.tell(ev.Entered(site, members, tuple(under), entry.bypassed))
+        for leaf, raw in self._nodes.exports.take_leaves():
+            if leaf not in self._nodes.entered:
+                self._watch.tell(ev.Exported(self._sites.of(raw), self._watch.leaves.told({leaf})))
 
     def tell_last_entered(self) -> None:
         """As ``tell_entered``, at the end: what came behind all backwards was no training."""
@@ -42,6 +45,10 @@ class Meant:
             self._nodes.entered.take()
         else:
             self.tell_entered()
+
+    def forgive(self) -> None:
+        """See :meth:`gradaudit.observe.nodes.Nodes.forgive`."""
+        self._nodes.forgive()
 
     def tell_left(self) -> None:
         """Which scalars could have been backpropagated and were not, and what else led nowhere."""

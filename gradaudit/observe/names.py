@@ -73,13 +73,16 @@ def search(places: list[Scope]) -> Found:
     """Name every tensor, optimizer and module that can be reached from variables.
 
     The shortest way from the outermost variable wins.  Variables called ``self`` or ``_…``, loop
-    targets that hold a bare tensor, and whatever lies in private attributes come last.
+    targets that hold a bare tensor, and whatever lies in private attributes come last.  The place
+    of a bare tensor in a list comes behind what leads to its module: parameters are gathered in
+    lists for an optimizer.
     """
     found = Found()
     state = _Search(found)
     for last_resort in (False, True):
         for variables, targets in places:
-            state.explore(_roots(variables, targets, last_resort=last_resort))
+            state.explore(_roots(variables, targets, last_resort=last_resort), last=last_resort)
+    state.name_the_rest()
     return found
 
 
@@ -105,9 +108,11 @@ class _Search:
         self._found = found
         self._seen: set[int] = set()
         self._budget = _BUDGET
+        self._numbered: list[tuple[int, Name]] = []
+        self._bare: list[tuple[int, Name]] = []
         self._kept: list[object] = []  # so that the ids in _seen stay those of these objects
 
-    def explore(self, roots: Iterable[tuple[str, Any]]) -> None:
+    def explore(self, roots: Iterable[tuple[str, Any]], *, last: bool) -> None:
         queue: deque[tuple[str, Any, int, tuple[type, str] | None]] = deque(
             (name, value, 0, None) for name, value in roots
         )
@@ -132,8 +137,18 @@ class _Search:
             elif depth < _DEPTH:
                 queue.extend((path, item, depth + 1, escape) for path, item in _inside(name, value))
         for name, tensor, escape in late:
-            if id(tensor) not in self._found.tensors:
-                self._found.tensors[id(tensor)] = Name(name, escaped=escape)
+            named = Name(name, escaped=escape)
+            if name.endswith("]"):
+                self._numbered.append((id(tensor), named))
+            elif last and "." not in name:
+                self._bare.append((id(tensor), named))
+            else:
+                self._found.tensors.setdefault(id(tensor), named)
+
+    def name_the_rest(self) -> None:
+        """Tensors in lists and dictionaries, then those of variables that come last."""
+        for key, name in (*self._numbered, *self._bare):
+            self._found.tensors.setdefault(key, name)
 
     def _module(
         self, name: str, module: torch.nn.Module, depth: int, escape: tuple[type, str] | None

@@ -197,7 +197,8 @@ class Nodes:
                 node.leaf, node.cut = leaf.number, "detach"
                 if operation.kind == "view":  # made under no_grad, it is a leaf (torch 2.13)
                     self._explain_cut(node, operation, frame)
-                node.given = Given(1, self.backwards)
+                else:
+                    node.given = Given(1, self.backwards)
                 return
             if output.numel() == 1:
                 self._losses.append(node)
@@ -240,6 +241,13 @@ class Nodes:
             if not node.consumed and node.site is not None:
                 yield self._sites.of(node.site), leaves_of((node,)), node.shown
         self._losses.clear()
+
+    def forgive(self) -> None:
+        """The run was ended from outside: what came behind the last backward had no chance."""
+        for kept in (self._losses, self._ends):
+            past = [node for node in kept if node.since < self.backwards]
+            kept.clear()
+            kept.extend(past)
 
     def dead_ends(self, unfed: Callable[[], set[int]]) -> Iterator[tuple[Site, set[int]]]:
         """Where values were made of which nothing was, before they were dropped; each told once.

@@ -188,6 +188,8 @@ class Recorder:
             self._optimizers.refresh_all()
             self._watch.point(("end",))
             self._probe.meant.tell_last_entered()
+            if self.stopped:
+                self._probe.meant.forgive()
             self._probe.meant.tell_left()
             self._sampler.tell(last=True)
             self._book.look(sys._getframe(1), last=self._whole)

@@ -124,8 +124,7 @@ class Writes:
         node.given = (
             Given(before.writes + 1, before.since) if before else Given(1, self._nodes.backwards)
         )
-        if not node.connected:
-            node.cut = "detach"
+        node.cut = "written"
 
     def _write_through(
         self,

@@ -11,12 +11,15 @@ from gradaudit.ledger.ledger import Ledger
 from gradaudit.ledger.life import Life
 from gradaudit.ledger.recording import LeafFacts, Recording
 from gradaudit.ledger.records import OptimizerRecord
-from gradaudit.model.events import Severed
+from gradaudit.model.events import LossLeft, Severed
 from gradaudit.model.findings import Severity, Span
 from gradaudit.model.sites import Site
 
 #: The index of one among many of a kind: ``experts.3.weight``, ``layers[3].weight``.
 _INDEX = re.compile(r"(?<=\.)\d+(?=\.)|(?<=\[)\d+(?=\])")
+
+#: An assignment to what a script means to backpropagate: ``value_loss = …``, ``loss["kl"] = …``.
+_LOSS = re.compile(r"\s*[\w.]*(loss|nll|penalty)[^=]*=(?!=)", re.IGNORECASE)
 
 #: How many steps in a row must find nothing for a gradient to be gone for good.
 FOR_GOOD = 5
@@ -300,6 +303,14 @@ class Case:
             if site is not None
         )
 
+    def loss_left(self, leaf: int) -> LossLeft | None:
+        """The loss that was made of a leaf, and that the script left.
+
+        A scalar that it looked at and does not call a loss may as well be a number for the log.
+        """
+        left = self.evidence(leaf).loss_left
+        return left if left is not None and (not left.shown or _called_a_loss(left)) else None
+
     def starving(self) -> list[int]:
         """Leaves that should have a gradient, never had one, and for which no cause was found."""
         return [
@@ -375,6 +386,11 @@ class Case:
         What all of them have lost but once they do not use by turns.
         """
         return any(_came_back(self.life(each)) for each in (leaf, *self.siblings(leaf)))
+
+
+def _called_a_loss(left: LossLeft) -> bool:
+    source = left.site.location.source
+    return source is not None and bool(_LOSS.match(source))
 
 
 def _family(name: str, index: re.Match[str]) -> str:

@@ -14,6 +14,8 @@ _WHY: dict[CutKind, str] = {
     "non-differentiable": "has no derivative",
     "checkpoint": "checkpoints with use_reentrant=True, and none of its inputs requires grad",
     "blocked": "passes no gradient on",
+    "first-order": "returns gradients that are in no graph",
+    "written": "writes the values into another parameter, which does not know where they are from",
 }
 
 _FREEZE = (
@@ -29,7 +31,13 @@ _HELP: dict[CutKind, str] = {
     "version, a straight-through estimator, a score-function estimator).",
     "checkpoint": "Pass use_reentrant=False, or let one of the checkpointed inputs require grad.",
     "blocked": "Return a gradient for this input from the function's backward.",
+    "first-order": "Pass create_graph=True where the loss is made of what it returns.",
+    "written": "Use the parameter itself in the forward pass, not a copy or an average of it; what "
+    "was computed to serve as a parameter goes in by torch.func.functional_call.",
 }
+
+#: Kinds that say all about what to do instead.
+_CERTAIN = frozenset({"grad-mode", "checkpoint", "blocked", "first-order", "written"})
 
 #: What to do instead, by the operation or by the user's own text of it; the first that fits.
 _PARTICULAR: tuple[tuple[re.Pattern[str], str], ...] = tuple(
@@ -114,7 +122,7 @@ def why(cut: Severed) -> str:
 
 def help_for(cut: Severed) -> str:
     """What to do instead of this very cut."""
-    if cut.kind in ("grad-mode", "checkpoint", "blocked"):
+    if cut.kind in _CERTAIN:
         return _HELP[cut.kind]
     text = expression(place(cut)) or ""
     for pattern, help_ in _PARTICULAR:

@@ -43,6 +43,15 @@ warning: their turn may have been to come.
 - torch.nn.parallel.DistributedDataParallel, `find_unused_parameters`
 """
 
+_HELP = (
+    "Use it in the forward pass, or remove it; to keep it for later, freeze it with "
+    "requires_grad_(False)."
+)
+_HELP_AS_NUMBER = (
+    "If the loss is computed from that number, compute it with torch operations all the way "
+    "(torch.exp for math.exp); if not, use the parameter in the forward pass, or remove it."
+)
+
 
 def check(case: Case) -> Iterator[Verdict]:
     """Starving leaves that entered no operation at all, beside what was trained or refused."""
@@ -60,15 +69,19 @@ def check(case: Case) -> Iterator[Verdict]:
         if blind is not None:
             yield _unexplained(case, site, leaves, blind)
             continue
+        exported = next(
+            filter(None, (case.evidence(leaf).exported for leaf in sorted(leaves))), None
+        )
         yield Verdict(
-            f"{several(count, 'parameter')} {does(count, 'was', 'were')} never used in any forward",
-            "Use it in the forward pass, or remove it; to keep it for later, freeze it with "
-            "requires_grad_(False).",
+            f"{several(count, 'parameter')} {does(count, 'was', 'were')} never used in any forward"
+            f"{'' if exported is None else ', except as a number in Python'}",
+            _HELP if exported is None else _HELP_AS_NUMBER,
             site,
             leaves,
             severity=case.severity_of_never(leaves),
             chain=(
                 Link("made here", site),
+                Link("handed to Python here, where the graph cannot follow", exported),
                 Link(
                     "stepped here without a gradient",
                     next(filter(None, map(case.step_site, sorted(leaves))), None),

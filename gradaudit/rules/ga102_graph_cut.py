@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 
-from gradaudit.model.events import LossLeft, Severed
+from gradaudit.model.events import Severed
 from gradaudit.model.findings import Span
 from gradaudit.rules.case import Case
 from gradaudit.rules.cuts import expression, help_for, place, why
@@ -41,10 +40,6 @@ frozen parameters or such as no optimizer has.
 ## References
 - PyTorch notes: Autograd mechanics, "Locally disabling gradient computation"
 """
-
-
-#: An assignment to what a script means to backpropagate: ``value_loss = …``, ``loss["kl"] = …``.
-_LOSS = re.compile(r"\s*[\w.]*(loss|nll|penalty)[^=]*=(?!=)", re.IGNORECASE)
 
 
 def check(case: Case) -> Iterator[Verdict]:
@@ -96,11 +91,9 @@ def _telling(case: Case, leaf: int) -> Severed | None:
     """The cut to tell: the first that is certain.
 
     None where the value also went, uncut, into a loss that the script left: then a stop-gradient
-    beside it is meant, and the loss is what is missing.  What it looked at and does not call a loss
-    may as well be a number for the log.
+    beside it is meant, and the loss is what is missing.
     """
-    left = case.evidence(leaf).loss_left
-    if left is not None and (not left.shown or _called_a_loss(left)):
+    if case.loss_left(leaf) is not None:
         return None
     cuts = [cut for cut in case.evidence(leaf).severed if _lasting(case, leaf, cut)]
     return min(
@@ -112,11 +105,6 @@ def _telling(case: Case, leaf: int) -> Severed | None:
         ),
         default=None,
     )
-
-
-def _called_a_loss(left: LossLeft) -> bool:
-    source = left.site.location.source
-    return source is not None and bool(_LOSS.match(source))
 
 
 def _lasting(case: Case, leaf: int, cut: Severed) -> bool:

@@ -70,7 +70,7 @@ def check(case: Case) -> Iterator[Verdict]:
                 Link(
                     "nothing is made of this value, which came from it"
                     if left is None
-                    else "a loss made from it ends here",
+                    else f"a {_kind(case, leaves)} made from it ends here",
                     end,
                 ),
                 *(
@@ -94,6 +94,10 @@ def _by_end(
         members |= leaves
     for uses, members in together.values():
         yield uses, frozenset(members)
+
+
+def _kind(case: Case, leaves: Iterable[int]) -> str:
+    return "number" if case.loss_left(min(leaves)) is None else "loss"
 
 
 def _end(case: Case, leaves: Iterable[int]) -> Site | None:

@@ -33,7 +33,8 @@ model.fc.requires_grad = True     # sets an attribute of the module; its paramet
 
 ## When it is fine
 Frozen parameters among trained ones in `model.parameters()` are usual in fine-tuning and say
-nothing by themselves.
+nothing by themselves. A frozen param group of its own is a note where a limit or a signal ended the
+run: its turn may have been to come.
 
 ## References
 - torch.nn.Module.requires_grad_
@@ -74,7 +75,7 @@ def check(case: Case) -> Iterator[Verdict]:
         (_read_by_name, "error", "Unfreeze it with requires_grad_(True) if it is to be trained."),
         (
             _own_group,
-            "warning",
+            "note" if case.cut_short else "warning",
             "Unfreeze the group, or leave it out of the optimizer until you do.",
         ),
     ):

@@ -49,6 +49,7 @@ _SWITCH_ON = (
 def check(case: Case) -> Iterator[Verdict]:
     """Starving leaves for which no backward was called, and reads that came too early or late."""
     yield from _starving(case)
+    yield from _forgotten(case)
     yield from _switched_off_since(case)
     yield from _read_in_vain(case)
 
@@ -103,6 +104,46 @@ def _verdicts(
             ),
             span=case.everything(),
         )
+
+
+def _forgotten(case: Case) -> Iterator[Verdict]:
+    """What another loss has left is cleared; then its own loss is computed, and the step comes."""
+    forgotten = {
+        leaf: left.site
+        for leaf in case.recording.leaves
+        if leaf not in case.claimed
+        and case.life(leaf).deposited
+        and not case.life(leaf).applied
+        and (left := case.loss_left(leaf)) is not None
+        and _between_clearing_and_step(case, leaf, left.site)
+    }
+    for site, leaves in case.grouped(forgotten, forgotten.__getitem__):
+        count, life = len(leaves), case.life(min(leaves))
+        yield Verdict(
+            f"{several(count, 'parameter')} {does(count, 'has', 'have')} no gradient when "
+            f"{does(count, 'it is', 'they are')} stepped: the loss was never backpropagated",
+            "Call backward() on the loss before the step.",
+            site,
+            leaves,
+            chain=(
+                Link("what another loss has left is cleared here", life.cleared.main_site()),
+                Link("their own loss is computed here", site),
+                Link("stepped here without a gradient", case.step_site(min(leaves))),
+            ),
+            span=case.everything(),
+        )
+
+
+def _between_clearing_and_step(case: Case, leaf: int, loss: Site) -> bool:
+    """Whether a step that a clearing has starved comes behind a loss that comes behind it."""
+    step = case.step_site(leaf)
+    tally = case.life(leaf).starved.get((False, True))
+    clearing = None if tally is None else tally.main_site()
+    if clearing is None or step is None:
+        return False
+    places = [site.location for site in (clearing, loss, step)]
+    lines = [place.line for place in places]
+    return len({(place.path, place.function) for place in places}) == 1 and lines == sorted(lines)
 
 
 def _read_in_vain(case: Case) -> Iterator[Verdict]:
@@ -198,7 +239,7 @@ def _lacks_backward(case: Case, leaf: int) -> bool:
     if not case.backwards_done:
         failed = any(record.failed for record in case.ledger.backwards.values())
         return not failed and not evidence.severed and not _came_before(case, leaf)
-    if evidence.loss_left is None:
+    if evidence.loss_left is None or (evidence.severed and case.loss_left(leaf) is None):
         return False
     owners = case.optimizers_of(leaf)
     if not owners:

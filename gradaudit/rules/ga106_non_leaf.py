@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from gradaudit.model.events import NoneRead
 from gradaudit.rules.case import Case
 from gradaudit.rules.cuts import expression
+from gradaudit.rules.reads import finds_nothing
 from gradaudit.rules.rule import ARRIVAL, ONCE, Link, Rule, Verdict
 from gradaudit.rules.words import quoted
 
@@ -49,7 +50,7 @@ def check(case: Case) -> Iterator[Verdict]:
     """Reads of tensors that are no leaves, one finding for one place where they became results."""
     groups: dict[object, list[NoneRead]] = {}
     for read in case.ledger.evidence.non_leaf_reads:
-        if not read.bulk or _others_are_updated(case, read):
+        if not read.bulk or _others_are_updated(case, read) or finds_nothing(case, read):
             where = (read.origin or read.site).location
             groups.setdefault((where.path, where.line), []).append(read)
     for reads in groups.values():
@@ -67,6 +68,12 @@ def _others_are_updated(case: Case, read: NoneRead) -> bool:
     )
 
 
+def _only_looked_at(case: Case, reads: list[NoneRead]) -> bool:
+    """Whether a loop came upon it, in a script that trains something else."""
+    trained = any(case.life(leaf).applied for leaf in case.recording.leaves)
+    return trained and all(read.bulk and not _others_are_updated(case, read) for read in reads)
+
+
 def _verdict(case: Case, reads: list[NoneRead]) -> Verdict:
     first = reads[0]
     names = tuple(sorted({read.subject for read in reads}))
@@ -79,6 +86,7 @@ def _verdict(case: Case, reads: list[NoneRead]) -> Verdict:
         _help(first),
         first.origin or first.site,
         subjects=names,
+        severity="warning" if _only_looked_at(case, reads) else None,
         explains=_behind(case, reads),
         chain=(
             *((Link("it becomes a result here", first.origin),) if first.origin else ()),

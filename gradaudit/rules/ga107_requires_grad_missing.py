@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from gradaudit.model.sites import Site
 from gradaudit.rules.case import Case
+from gradaudit.rules.reads import finds_nothing
 from gradaudit.rules.rule import ARRIVAL, Link, Rule, Verdict
 from gradaudit.rules.words import does, several
 
@@ -28,7 +29,8 @@ optimizer = torch.optim.SGD([w], lr=0.1)    # steps over w in silence
 `torch.zeros(3, requires_grad=True)`, or `w.requires_grad_()`; in a module, `nn.Parameter`.
 
 ## When it is fine
-Buffers and data need no gradient, as long as nobody asks for one.
+Buffers and data need no gradient, as long as nobody asks for one. `if x.grad is not None:` is a
+warning where it never finds one, of whatever tensor.
 
 ## References
 - torch.Tensor.requires_grad
@@ -45,7 +47,7 @@ def check(case: Case) -> Iterator[Verdict]:
         and leaf not in case.claimed
         and leaf in case.recording.leaves
         and case.never_fed(leaf)
-        and (case.optimizers_of(leaf) or any(not read.bulk for read in evidence.none_reads))
+        and (_expected(case, leaf) or _asked_in_vain(case, leaf))
     ]
     for site, leaves in case.grouped(missing, lambda leaf: _where(case, leaf)):
         anew = {case.facts(leaf).path: leaf for leaf in sorted(leaves, reverse=True)}
@@ -57,6 +59,7 @@ def check(case: Case) -> Iterator[Verdict]:
             "Create it with requires_grad=True, or call requires_grad_() before it is used.",
             site,
             once if once == leaves else frozenset(),
+            severity=None if any(_expected(case, leaf) for leaf in leaves) else "warning",
             explains=leaves,
             subjects=() if once == leaves else tuple(sorted(anew)),  # made in every iteration
             chain=tuple(_chain(case, once)),
@@ -66,6 +69,17 @@ def check(case: Case) -> Iterator[Verdict]:
         case.evidence(leaf).kind == "parameter" for leaf in case.ledger.evidence
     ):
         yield from _nothing_requires_grad(case)
+
+
+def _expected(case: Case, leaf: int) -> bool:
+    """Whether an optimizer has it, or its gradient is read by name."""
+    reads = case.evidence(leaf).none_reads
+    return bool(case.optimizers_of(leaf)) or any(not read.bulk for read in reads)
+
+
+def _asked_in_vain(case: Case, leaf: int) -> bool:
+    """Whether it is asked if there is a gradient, where there never is one of anything."""
+    return any(finds_nothing(case, read) for read in case.evidence(leaf).asked)
 
 
 def _nothing_requires_grad(case: Case) -> Iterator[Verdict]:
@@ -90,7 +104,7 @@ def _where(case: Case, leaf: int) -> Site | None:
     evidence = case.evidence(leaf)
     if evidence.created is not None:
         return evidence.created
-    for read in evidence.none_reads:
+    for read in (*evidence.none_reads, *evidence.asked):
         return read.site
     for record in case.optimizers_of(leaf):
         return record.site
@@ -102,7 +116,7 @@ def _chain(case: Case, leaves: frozenset[int]) -> Iterator[Link]:
         evidence = case.evidence(leaf)
         if evidence.created is not None:
             yield Link(f"`{case.name(leaf)}` is created here", evidence.created)
-        for read in evidence.none_reads[:1]:
+        for read in (*evidence.none_reads, *evidence.asked)[:1]:
             yield Link(f"`{read.subject}.grad` is read here: None", read.site)
         for record in case.optimizers_of(leaf)[:1]:
             if record.site is not None:

@@ -26,6 +26,15 @@ def reason(read: NoneRead) -> str:
     return _REASONS[read.reason]
 
 
+def finds_nothing(case: Case, read: NoneRead) -> bool:
+    """Whether no read on its line, of whatever tensor, has ever found a gradient."""
+    place = read.site.location
+    return not any(
+        (site.location.path, site.location.line) == (place.path, place.line)
+        for site in case.ledger.evidence.found
+    )
+
+
 def read_links(case: Case, leaves: Iterable[int]) -> Iterator[Link]:
     """Where the user's code read the gradients of leaves in vain; each place once."""
     told: list[NoneRead] = []

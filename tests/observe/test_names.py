@@ -124,6 +124,14 @@ def test_self_comes_last():
     assert name(found({"self": model}), model[0].weight) == "self.0.weight"
 
 
+def test_a_place_in_a_list_comes_behind_every_other_name():
+    model, extra = nn.Linear(2, 1), torch.zeros(1)
+    trainer = SimpleNamespace(model=model)
+    result = found({"params": [*model.parameters(), extra], "self": trainer})
+    names = [name(result, each) for each in (model.weight, model.bias, extra)]
+    assert names == ["self.model.weight", "self.model.bias", "params[2]"]
+
+
 def test_loop_targets_that_hold_a_tensor_come_last():
     w = torch.ones(1)
     targets = frozenset({"p"})

@@ -35,3 +35,22 @@ def test_a_value_that_is_dropped_is_a_dead_end_unless_something_was_made_of_it()
     assert ends == [{leaves.learn(dropped).number}]
     assert list(nodes.dead_ends(lambda: numbers)) == []
     assert kept is not None
+
+
+def test_what_comes_behind_the_last_backward_of_a_run_that_is_ended_had_no_chance():
+    nodes = Nodes(SiteBook(UserCode(None), SourceBook(), "/"), Leaves(lambda _: None))
+    frame = sys._getframe()
+
+    def loss() -> torch.Tensor:
+        leaf = torch.ones(2, requires_grad=True)
+        result = leaf.sum()
+        here = (frame.f_code, frame.f_lasti)
+        nodes.record(Operation("sum", "plain"), result, (nodes.source(leaf),), here, frame)
+        return result
+
+    forgotten, done = loss(), loss()
+    nodes.ancestry([nodes.source(done)])
+    pending = loss()
+    nodes.forgive()
+    assert len(list(nodes.losses_left())) == 1
+    assert forgotten.requires_grad and pending.requires_grad

@@ -120,6 +120,7 @@ class Story:
         self.ledger.feed(ev.Rescaled(at("clip_grad_norm_(w)"), self.of(*names), clipped=True))
 
     def read(self, *names: str) -> None:
+        self.ledger.feed(ev.GradFound(at("print(w.grad)")))
         self.ledger.feed(ev.GradRead(at("print(w.grad)"), self.of(*names)))
 
     def read_none(self, name: str, reason: ev.ReadReason, *, bulk: bool = False) -> None:

@@ -283,6 +283,14 @@ def test_a_frozen_group_of_its_own_is_a_warning():
     assert brief(story.finding()) == ("GA104", "warning", ("body",), "p.requires_grad = False")
 
 
+def test_a_frozen_group_may_wait_for_its_turn_in_a_run_that_was_ended():
+    story = frozen_body("head")
+    story.optimizer("optimizer", "body", "head", groups=(("body",), ("head",)))
+    story.train("head")
+    (finding,) = judge(Case(story.recording(), cut_short=True))
+    assert brief(finding)[:3] == ("GA104", "note", ("body",))
+
+
 def test_a_frozen_parameter_read_by_name_is_reported_and_one_read_in_bulk_is_not():
     for bulk, rules in ((False, ["GA104"]), (True, [])):
         story = frozen_body("head")
@@ -420,12 +428,26 @@ def test_a_result_met_in_bulk_is_fine_unless_the_others_are_updated_there(update
     story.ledger.feed(non_leaf("w", bulk=True))
     for _ in range(3):
         story.backward("b")
+        story.read("b")
         if updates:
             story.update("b")
-        else:
-            story.read("b")
         story.zero("b", by_hand=True)
     assert [finding.rule for finding in story.findings()] == expected
+
+
+def test_a_result_met_in_bulk_where_no_gradient_is_ever_found():
+    story = fine_tuning()
+    story.ledger.feed(non_leaf("v", bulk=True))
+    story.ledger.feed(non_leaf("w", bulk=True))
+    story.train("body", "head")
+    assert brief(story.finding())[:3] == ("GA106", "warning", ("v", "w"))
+
+
+def test_a_result_met_in_bulk_is_the_fault_where_nothing_is_trained():
+    story = Story("b")
+    story.ledger.feed(non_leaf("w", bulk=True))
+    story.backward("b")
+    assert brief(story.findings()[0])[:3] == ("GA106", "error", ("w",))
 
 
 # -- GA107 requires-grad-missing -----------------------------------------------------------------

@@ -12,7 +12,7 @@ from typing import TextIO
 from rich.cells import cell_len
 from rich.text import Text
 
-from gradaudit.model.findings import Consequence, Finding
+from gradaudit.model.findings import Finding
 from gradaudit.model.report import Report, Run
 from gradaudit.model.sites import Location
 from gradaudit.render.excerpt import excerpt, source_line
@@ -95,7 +95,7 @@ def finding_lines(
         yield from _excerpt(finding.location, margin, SEVERITY_COLOURS[finding.severity], paper)
         yield from _fact("", facts, margin, paper)
         yield from _chain(finding, margin, paper)
-        yield from _consequences(finding.consequences, known, margin, paper)
+        yield from _consequences(finding, known, margin, paper)
     yield from _fact("help: ", finding.help, margin, paper, style="bold green")
 
 
@@ -161,20 +161,25 @@ def _chain(finding: Finding, margin: int, paper: Paper) -> Iterator[Text]:
         inner = cell_len(lead.plain) + len(str(event.location.line))
         yield from _place(event.location, inner, paper)
         if source_line(event.location) and event.location != finding.location:
-            source = "".join(_source(event.location, paper.width - inner - 3, paper))
-            yield _gutter(str(event.location.line), inner, paper).append(f" {source}")
+            before, mark, after = _source(event.location, paper.width - inner - 3, paper)
+            line = _gutter(str(event.location.line), inner, paper).append(f" {before}")
+            yield line.append(mark, "underline" if before or after else "").append(after)
 
 
 def _consequences(
-    consequences: Sequence[Consequence], known: Sequence[str], margin: int, paper: Paper
+    finding: Finding, known: Sequence[str], margin: int, paper: Paper
 ) -> Iterator[Text]:
-    if not consequences:
+    """Tell what the finding explains, and whom it befalls where those are others."""
+    if not finding.consequences:
         return
     yield from _fact("", "what follows from it:", margin, paper)
-    for consequence in consequences:
+    for consequence in finding.consequences:
         lead = Text(" " * (margin + 3)).append(f"{paper.clean(consequence.rule)} ", "bold")
-        named = all(name in consequence.message for name in consequence.parameters)
-        told = "" if named else f" ({_told(consequence.parameters, known, paper)})"
+        names = consequence.parameters
+        said = set(names) == set(finding.parameters) or all(
+            name in consequence.message for name in names
+        )
+        told = "" if said else f" ({_told(names, known, paper)})"
         yield from hanging(lead, consequence.message + told, paper)
 
 

@@ -159,6 +159,23 @@ def test_asking(line, capsys):
     }[line] in out
 
 
+@pytest.mark.parametrize(
+    ("command", "usage"),
+    [
+        ("run", "[OPTIONS] [-m] SCRIPT [ARGS]..."),
+        ("show", "[OPTIONS] REPORT"),
+        ("diff", "[OPTIONS] BEFORE AFTER"),
+        ("merge", "[OPTIONS] REPORTS..."),
+        ("rules", "[OPTIONS]"),
+        ("explain", "[OPTIONS] RULE"),
+    ],
+)
+def test_the_usage_is_told_as_one_would_write_it(command, usage, capsys):
+    with pytest.raises(SystemExit):
+        parse([command, "--help"])
+    assert capsys.readouterr().out.splitlines()[0] == f"Usage: gradaudit {command} {usage}"
+
+
 def test_help_imports_little():
     loaded = loaded_by("--help")
     assert "typer" in loaded
@@ -293,7 +310,7 @@ def test_diff_fails_on_what_is_new(warm, tmp_path):
     worse = warm.audited(tmp_path, "diff", "mended.json", "broken.json")
     assert (worse.code, worse.err) == (1, "")
     assert "new:\nerror[GA201]" in worse.out
-    assert "lives otherwise: w: fresh before, fresh, then stale after" in worse.out
+    assert "another life: w: was fresh, now fresh, then stale" in worse.out
     better = warm.audited(tmp_path, "diff", "broken.json", "mended.json")
     assert better.code == 0
     assert "gone: error[GA201]" in better.out

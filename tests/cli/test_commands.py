@@ -55,13 +55,14 @@ def loaded_by(*arguments: str) -> set[str]:
             ),
         ),
         (
-            "run --html h --sarif s --markdown m --github t.py",
+            "run --html h --sarif s --markdown m --junit j --github t.py",
             RunRequest(
                 "t.py",
                 documents=(
                     Document("html", "h"),
                     Document("sarif", "s"),
                     Document("markdown", "m"),
+                    Document("junit", "j"),
                 ),
                 github=True,
             ),
@@ -256,7 +257,8 @@ def test_run_writes_what_it_is_asked_for_and_show_writes_the_same_later(warm, tm
     summary, root = tmp_path / "summary.md", str(tmp_path)
     summary.write_text("of another step\n")
     actions = {"GITHUB_STEP_SUMMARY": str(summary), "GITHUB_WORKSPACE": root}
-    files = [f"--{kind}={root}/run.{kind}" for kind in ("json", "html", "sarif", "markdown")]
+    others = ("html", "sarif", "markdown", "junit")
+    files = [f"--{kind}={root}/run.{kind}" for kind in ("json", *others)]
     run = warm.audited(
         tmp_path, "run", *files, f"{root}/train.py", GITHUB_ACTIONS="true", **actions
     )
@@ -266,10 +268,10 @@ def test_run_writes_what_it_is_asked_for_and_show_writes_the_same_later(warm, tm
     assert f"\n::error file=train.py,line=5{column}" in run.err
     markdown = (tmp_path / "run.markdown").read_text()
     assert summary.read_text() == f"of another step\n{markdown}"
-    again = [f"--{kind}={root}/show.{kind}" for kind in ("html", "sarif", "markdown")]
+    again = [f"--{kind}={root}/show.{kind}" for kind in others]
     shown = warm.audited(tmp_path, "show", f"{root}/run.json", *again, "--github", **actions)
     assert (shown.code, shown.err, shown.out) == (0, "", run.err)
-    for kind in ("html", "sarif", "markdown"):
+    for kind in others:
         written, first = tmp_path / f"show.{kind}", tmp_path / f"run.{kind}"
         assert written.read_text() == first.read_text()
 

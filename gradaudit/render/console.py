@@ -160,10 +160,14 @@ def _chain(finding: Finding, margin: int, paper: Paper) -> Iterator[Text]:
         yield from hanging(lead, event.message, paper)
         inner = cell_len(lead.plain) + len(str(event.location.line))
         yield from _place(event.location, inner, paper)
-        if source_line(event.location) and event.location != finding.location:
+        if source_line(event.location) and not _same_line(event.location, finding.location):
             before, mark, after = _source(event.location, paper.width - inner - 3, paper)
             line = _gutter(str(event.location.line), inner, paper).append(f" {before}")
             yield line.append(mark, "underline" if before or after else "").append(after)
+
+
+def _same_line(one: Location, other: Location | None) -> bool:
+    return other is not None and (one.path, one.line) == (other.path, other.line)
 
 
 def _consequences(

@@ -238,6 +238,24 @@ def test_a_finding_leads_to_its_parameters_in_the_timeline(reader):
     assert "head" not in " ".join(reader.names())
 
 
+@pytest.mark.parametrize("width", [1280, 360])
+def test_what_is_marked_in_a_long_line_is_in_view(reader, width):
+    reader.open(EVERY["hostile"], width)
+    source, mark = (reader.browser.find_element(By.CSS_SELECTOR, f".excerpt {part}")
+                    for part in (".source", "mark"))  # fmt: skip
+    reader.run("arguments[0].scrollIntoView({block: 'center'})", source)
+    reader.wait()
+    reader.wait()
+    left, right = reader.run(
+        """const [mark, box] = [...arguments].map((element) => element.getBoundingClientRect());
+        return [mark.left - box.left, box.right - mark.right]""",
+        mark,
+        source,
+    )
+    assert left > 0
+    assert right > 0
+
+
 def test_the_listing_leads_to_the_finding(reader):
     reader.open(EVERY["broken_outside"])
     links = reader.browser.find_elements(By.CSS_SELECTOR, ".listing a, .index a")

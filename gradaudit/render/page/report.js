@@ -2,12 +2,20 @@
 // The timelines, drawn for the rows and iterations that are in view.  Whatever is quoted goes into
 // the page as text, never as HTML.
 (() => {
+  // Where a line is too long for its box, what is marked in it comes into view.
+  const seen = new IntersectionObserver((boxes) => boxes.filter((box) => box.isIntersecting).forEach(({ target }) => {
+    seen.unobserve(target);
+    const mark = target.querySelector("mark").getBoundingClientRect(), box = target.getBoundingClientRect();
+    if (mark.right > box.right) target.scrollLeft += mark.left - box.left - box.width / 4;
+  }));
+  document.querySelectorAll(".source").forEach((source) => seen.observe(source));
+
   const data = JSON.parse(document.getElementById("data").textContent);
   const chart = document.getElementById("chart");
   if (!chart) return;
   const at = (id) => document.getElementById(id);
   const [stage, labels, canvas, sizer, tip, details] = ["stage", "labels", "canvas", "sizer", "tip", "details"].map(at);
-  const ROW = 22, STRIP = 14, AXIS = 26, INDENT = 14;
+  const ROW = 22, STRIP = 14, AXIS = 26;
   const UNSEEN = data.states.length;
   const total = Math.max(data.iterations, 1);
   const number = (value) => value.toLocaleString("en-US");
@@ -119,13 +127,15 @@
   let first = 0, last = total;
   const hasNorms = data.parameters.some(({ norm }) => norm);
   const layout = {};
+  const indented = ({ node, depth }) => (depth + (node.parameter === null ? 0 : 1)) * layout.indent;
   function widestName() {
-    const indent = ({ node, depth }) => (depth + (node.parameter === null ? 0 : 1)) * INDENT;
-    return rows.reduce((widest, row) => Math.max(widest, 60 + indent(row) + 7.5 * row.node.label.length), 0);
+    return rows.reduce((widest, row) => Math.max(widest, 60 + indented(row) + 7.5 * row.node.label.length), 0);
   }
   function measure() {
     const width = chart.clientWidth;
-    layout.tree = Math.round(Math.min(320, Math.max(110, width * 0.34), Math.max(110, widestName())));
+    const slim = width < 620;
+    layout.indent = slim ? 8 : 14;
+    layout.tree = Math.round(Math.min(320, Math.max(110, width * (slim ? 0.42 : 0.34)), Math.max(110, widestName())));
     layout.norms = hasNorms && width > 620 ? 120 : 0;
     layout.strip = width - layout.tree - layout.norms - (layout.norms ? 12 : 8);
     layout.height = Math.min(AXIS + rows.length * ROW + 4, Math.max(240, Math.round(innerHeight * 0.7)));
@@ -289,7 +299,7 @@
       button.hidden = false;
       button.row = index;
       button.style.top = index * ROW - top + "px";
-      button.style.paddingLeft = 6 + row.depth * INDENT + (module ? 0 : INDENT) + "px";
+      button.style.paddingLeft = 6 + indented(row) + "px";
       button.className = (module ? "module" : "") + (row.members.some((member) => accused.has(member)) ? " accused" : "");
       button.textContent = (module ? (open ? "▾ " : "▸ ") : "") + (row.node.label || "(no name)");
       if (module) {

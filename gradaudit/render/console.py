@@ -32,6 +32,7 @@ from gradaudit.render.terminal import (
 )
 from gradaudit.render.words import (
     Tone,
+    count,
     ended_with,
     inside,
     loudest_first,
@@ -41,6 +42,9 @@ from gradaudit.render.words import (
     verdict,
     who,
 )
+
+#: As many findings as are listed once more in the end.
+_MOST_IN_SHORT = 10
 
 _TONES: dict[Tone, str] = {
     "error": SEVERITY_COLOURS["error"],
@@ -74,7 +78,7 @@ def report_lines(report: Report, paper: Paper) -> list[Text]:
     for unused in report.unused_ignores:
         lines += hanging(Text("unused ignore: ", "yellow"), unused, paper)
     lines += _failure(report.run, paper)
-    lines += _pointer(findings, paper)
+    lines += [*_in_short(findings, paper), *_pointer(findings, paper)]
     lines.append(_summary(report))
     return lines
 
@@ -206,6 +210,30 @@ def _failure(run: Run, paper: Paper) -> Iterator[Text]:
     told = ended_with(run)
     if told:
         yield from hanging(Text("it ended with: ", "red"), paper.head(told, 240), paper)
+
+
+def _in_short(findings: Sequence[Finding], paper: Paper) -> Iterator[Text]:
+    """List several findings where a terminal stands in the end, a line for each."""
+    if len(findings) < 2:
+        return
+    shown, more = findings[:_MOST_IN_SHORT], len(findings[_MOST_IN_SHORT:])
+    places = [_short_place(finding, paper) for finding in shown]
+    column = max(map(cell_len, places))
+    yield Text.assemble(("in short", "bold"), ":")
+    for finding, place in zip(shown, places, strict=True):
+        row = Text("  ").append(paper.clean(finding.rule), SEVERITY_COLOURS[finding.severity])
+        row.append(f"  {place}{' ' * (column - cell_len(place))}  ")
+        message = paper.clean(one_line(finding.message))
+        yield row.append(paper.head(message, paper.width - cell_len(row.plain)))
+    if more:
+        yield Text(f"  and {count(more, 'more finding')}")
+    yield Text()
+
+
+def _short_place(finding: Finding, paper: Paper) -> str:
+    if finding.location is None:
+        return ""
+    return paper.tail(paper.clean(path_line_column(finding.location)), paper.width // 3)
 
 
 def _pointer(findings: Sequence[Finding], paper: Paper) -> Iterator[Text]:

@@ -45,6 +45,21 @@ def test_it_fits_into_a_comment(name):
     assert len(written(EVERY[name])) < 65_536
 
 
+def test_long_findings_fit_into_a_comment():
+    told = [finding("&" * 3000, location=at(line, path="&" * 3000)) for line in range(20)]
+    assert len(written(report(*told))) < 65_536
+
+
+def test_several_findings_are_listed_first():
+    told = [finding(f"the {number}th", location=at(number)) for number in range(1, 13)]
+    lines = written(report(*told)).splitlines()
+    assert [line for line in lines if line.startswith("- ")] == [
+        *(f"- **GA102** `train.py:{number}`: the {number}th" for number in range(1, 11)),
+        "- and 2 more findings",
+    ]
+    assert "- **" not in written(report(told[0]))
+
+
 def test_what_does_not_fit_is_counted():
     told = written(EVERY["a_thousand_findings"])
     shown = told.count("\n### ")

@@ -26,7 +26,7 @@ from gradaudit.render.excerpt import Excerpt, excerpt, source_line
 from gradaudit.render.listing import ListedLine, Listing, listings
 from gradaudit.render.names import describe_parameters
 from gradaudit.render.picture import picture
-from gradaudit.render.states import LOOKS
+from gradaudit.render.states import LOOKS, Look
 from gradaudit.render.unicode import encodable, encodable_text, visible
 from gradaudit.render.words import (
     count,
@@ -112,10 +112,10 @@ def _context(report: Report) -> dict[str, Any]:
         "depth": depth(report),
         "failure": ended_with(report.run),
         "findings": findings,
-        "numbers": {told.finding: number for number, told in [*enumerate(findings, start=1)][::-1]},
+        "numbers": _numbers(findings),
         "listings": [_Loop(listing) for listing in listings(report)],
         "shares": _shares(report),
-        "states": {state: look for state, look in LOOKS.items() if state in _met(report)},
+        "states": _states(report),
         "command": shlex.join(report.run.argv),
         "style": Markup(_asset("report.css")),  # noqa: S704 - ours
         "script": Markup(_asset("report.js")),  # noqa: S704 - ours
@@ -123,14 +123,23 @@ def _context(report: Report) -> dict[str, Any]:
     }
 
 
+def _numbers(findings: Sequence[_Told]) -> dict[Finding, int]:
+    """Number the findings as the page does; of two that are equal, the first is meant."""
+    numbers: dict[Finding, int] = {}
+    for number, told in enumerate(findings, start=1):
+        numbers.setdefault(told.finding, number)
+    return numbers
+
+
 def _whom(finding: Finding, known: Sequence[str]) -> str:
     return describe_parameters(finding.parameters, known, lambda name: f"`{visible(name)}`")
 
 
-def _met(report: Report) -> frozenset[State]:
-    """The states that there were: of values, and of lives behind them."""
+def _states(report: Report) -> dict[State, Look]:
+    """The states that there were, of values and of lives behind them."""
     runs = [run for info in report.parameters for run in info.timeline]
-    return frozenset(run.state for run in runs) | {run.life for run in runs if run.life}
+    met = {run.state for run in runs} | {run.life for run in runs}
+    return {state: look for state, look in LOOKS.items() if state in met}
 
 
 def _shares(report: Report) -> list[_Share]:

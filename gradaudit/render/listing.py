@@ -73,37 +73,34 @@ def listings(report: Report) -> tuple[Listing, ...]:
 
 def _listing(loop: Loop, findings: Iterable[Finding]) -> Listing:
     effects: dict[_Key, list[Effect]] = {}
-    places: dict[_Key, Location] = {}
+    seen: dict[_Key, Location] = {}
     for event in loop.events:
-        key = _key(event.location)
-        places.setdefault(key, event.location)
-        effects.setdefault(key, []).append(Effect(event.kind, event.count))
-    seen = frozenset(places)
-    last = max((line for path, line in places if path == loop.location.path), default=0)
+        seen.setdefault(_key(event.location), event.location)
+        effects.setdefault(_key(event.location), []).append(Effect(event.kind, event.count))
     broken: dict[_Key, list[Finding]] = {}
-    elsewhere: dict[_Key, Location] = {}
-    for finding in findings:
-        place = finding.location
+    inside, outside = dict(seen), dict[_Key, Location]()
+    last = max((line for path, line in seen if path == loop.location.path), default=0)
+    for finding, place in ((finding, finding.location) for finding in findings):
         if place is None:
             continue
         if _key(place) in seen or _within(place, loop, last):
-            places.setdefault(_key(place), place)
+            inside.setdefault(_key(place), place)
         elif any(_key(event.location) in seen for event in finding.related):
-            elsewhere.setdefault(_key(place), place)
-        else:
-            continue
+            outside.setdefault(_key(place), place)
         broken.setdefault(_key(place), []).append(finding)
 
-    def listed(lines: dict[_Key, Location]) -> tuple[ListedLine, ...]:
-        order = sorted(lines, key=lambda key: (key[0] != loop.location.path, key))
+    def listed(places: dict[_Key, Location]) -> tuple[ListedLine, ...]:
+        order = sorted(places, key=lambda key: (key[0] != loop.location.path, key))
         return tuple(
-            ListedLine(lines[key], tuple(effects.get(key, ())), tuple(broken.get(key, ())))
+            ListedLine(places[key], tuple(effects.get(key, ())), tuple(broken.get(key, ())))
             for key in order
         )
 
-    outside = listed(elsewhere)
-    shown = outside[:_MOST_ELSEWHERE]
-    return Listing(loop.location, loop.passes, listed(places), shown, len(outside) - len(shown))
+    elsewhere = listed(outside)
+    unlisted = len(elsewhere[_MOST_ELSEWHERE:])
+    return Listing(
+        loop.location, loop.passes, listed(inside), elsewhere[:_MOST_ELSEWHERE], unlisted
+    )
 
 
 def _within(place: Location, loop: Loop, last: int) -> bool:

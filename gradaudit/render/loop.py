@@ -41,8 +41,11 @@ def loop_lines(listing: Listing, paper: Paper) -> Iterator[Text]:
         yield from _rows(*row, margin, column, paper)
     if outside:
         yield Text(f"{' ' * margin} broken outside of it:")
+    home: Text | None = None
     for row in outside:
-        yield _file(row[0].location, margin, paper)
+        told, home = home, _file(row[0].location, margin, paper)
+        if home != told:
+            yield home
         yield from _rows(*row, margin, column, paper)
     if listing.unlisted:
         yield Text(f"{' ' * margin} and in {count(listing.unlisted, 'more line')}")

@@ -20,6 +20,7 @@ from gradaudit.cli.run import EXAMPLES as RUN_EXAMPLES
 from gradaudit.cli.run import SETTINGS, RunCommand, run
 from gradaudit.cli.show import EXAMPLE as SHOW_EXAMPLE
 from gradaudit.cli.show import show
+from gradaudit.cli.usage import Command
 
 if TYPE_CHECKING:
     from gradaudit.launch.request import RunRequest
@@ -34,11 +35,11 @@ and look up what it found with
 # Plain help: the markup modes of typer would import rich for it, which takes longer than typer.
 app = typer.Typer(name="gradaudit", no_args_is_help=True, rich_markup_mode=None)
 app.command(cls=RunCommand, epilog=RUN_EXAMPLES, context_settings=SETTINGS)(run)
-app.command(epilog=SHOW_EXAMPLE)(show)
-app.command(epilog=DIFF_EXAMPLES)(diff)
-app.command(epilog=MERGE_EXAMPLES)(merge)
-app.command()(rules)
-app.command(epilog=EXPLAIN_EXAMPLES)(explain)
+app.command(cls=Command, epilog=SHOW_EXAMPLE)(show)
+app.command(cls=Command, epilog=DIFF_EXAMPLES)(diff)
+app.command(cls=Command, epilog=MERGE_EXAMPLES)(merge)
+app.command(cls=Command)(rules)
+app.command(cls=Command, epilog=EXPLAIN_EXAMPLES)(explain)
 
 
 def _print_version(asked: bool) -> None:

@@ -19,7 +19,7 @@ CONFIG = "gradaudit.config"
 
 # What is asked once, of a person: no file says it.
 _NEVER = frozenset({"help", "module", "write-baseline"})
-_PATHS = frozenset({"json", "html", "sarif", "markdown", "baseline"})
+_PATHS = frozenset({"json", "html", "sarif", "markdown", "junit", "baseline"})
 
 
 def fill_in(context: typer.Context, parameters: Sequence[object]) -> None:

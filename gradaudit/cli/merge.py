@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from gradaudit.cli.outputs import Annotate, Html, Json, Markdown, Sarif, checkout, documents
+from gradaudit.cli.outputs import Annotate, Html, Json, Junit, Markdown, Sarif, checkout, documents
 from gradaudit.cli.reading import read_report
 from gradaudit.cli.run import FailOn
 from gradaudit.cli.writing import write_documents
@@ -32,6 +32,7 @@ def merge(
     html: Html = None,
     sarif: Sarif = None,
     markdown: Markdown = None,
+    junit: Junit = None,
     github: Annotate = False,
     fail_on: Annotated[
         FailOn, typer.Option(help="Exit with 1 on findings as severe as this, or more.")
@@ -46,7 +47,9 @@ def merge(
     from gradaudit.taming.threshold import reaching
 
     whole = merged([read_report(path) for path in reports])
-    asked = documents(json=json, html=html, sarif=sarif, markdown=markdown, github=github)
+    asked = documents(
+        json=json, html=html, sarif=sarif, markdown=markdown, junit=junit, github=github
+    )
     write_documents(whole, asked, sources=reports)
     render_report(whole, sys.stdout)
     if github:

@@ -27,6 +27,9 @@ Html = Annotated[
 Markdown = Annotated[
     str | None, typer.Option(metavar="PATH", help="Write the report for a pull-request comment.")
 ]
+Junit = Annotated[
+    str | None, typer.Option(metavar="PATH", help="Write the findings as tests, in JUnit XML.")
+]
 Github = Annotated[
     bool | None,
     typer.Option(

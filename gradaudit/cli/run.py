@@ -19,6 +19,7 @@ from gradaudit.cli.outputs import (
     Github,
     Html,
     Json,
+    Junit,
     Markdown,
     Sarif,
     annotates,
@@ -93,6 +94,7 @@ def run(
     html: Html = None,
     sarif: Sarif = None,
     markdown: Markdown = None,
+    junit: Junit = None,
     github: Github = None,
     max_iterations: Annotated[
         int | None,
@@ -171,6 +173,7 @@ def run(
             html=html,
             sarif=sarif,
             markdown=markdown,
+            junit=junit,
             baseline=write_baseline,
             github=github,
         ),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from gradaudit.cli.outputs import Annotate, Html, Markdown, Sarif, checkout, documents
+from gradaudit.cli.outputs import Annotate, Html, Junit, Markdown, Sarif, checkout, documents
 from gradaudit.cli.reading import Saved, read_report
 from gradaudit.cli.writing import write_documents
 
@@ -21,13 +21,14 @@ def show(
     html: Html = None,
     sarif: Sarif = None,
     markdown: Markdown = None,
+    junit: Junit = None,
     github: Annotate = False,
 ) -> None:
     """Show a saved report, and write it as other files if asked to."""
     from gradaudit.render.console import render_report
 
     shown = read_report(report)
-    asked = documents(html=html, sarif=sarif, markdown=markdown, github=github)
+    asked = documents(html=html, sarif=sarif, markdown=markdown, junit=junit, github=github)
     write_documents(shown, asked, sources=[report])
     render_report(shown, sys.stdout)
     if github:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from gradaudit.embed import assertions
 from gradaudit.embed.block import Block
+from gradaudit.embed.notebook import show_reports
 from gradaudit.embed.place import AuditError, Place
 from gradaudit.model.findings import Finding
 from gradaudit.model.report import Report
@@ -38,6 +39,7 @@ def audit(
     settings = Settings(
         select=_codes(select), ignore=_codes(ignore), source="the arguments of the audit"
     )
+    show_reports()
     return Audit(settings, Limits(max_iterations))
 
 
@@ -155,15 +157,16 @@ class Audit:
 
     def _repr_mimebundle_(self, **_: object) -> dict[str, str]:
         """Show the whole report where a notebook or IPython shows the last value of a cell."""
-        if self._report is None:
-            return {"text/plain": repr(self)}
-        return {"text/plain": str(self), "text/html": self._repr_html_()}
+        page = self._repr_html_()
+        return {"text/plain": str(self)} | ({} if page is None else {"text/html": page})
 
-    def _repr_html_(self) -> str:
-        """Show the page of ``gradaudit run --html`` in a frame of its own."""
+    def _repr_html_(self) -> str | None:
+        """Show the page of ``gradaudit run --html`` in a frame of its own, once there is one."""
+        if self._report is None:
+            return None
         from gradaudit.render.notebook import notebook_frame
 
-        return notebook_frame(self.report)
+        return notebook_frame(self._report)
 
 
 def _codes(rules: str | Iterable[str]) -> tuple[str, ...]:

@@ -7,6 +7,7 @@
 ``schema``       the JSON Schema of that report
 ``html``         one page to look around in; its parts lie in ``page``
 ``sarif``        SARIF, for code hosts and editors
+``junit``        JUnit XML, for servers that show tests
 ``markdown``     Markdown, for a job summary or a comment
 ``live``         single lines, while the script still runs
 ``github``       workflow commands: annotations on the lines of a pull request

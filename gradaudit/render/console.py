@@ -12,7 +12,7 @@ from typing import TextIO
 from rich.cells import cell_len
 from rich.text import Text
 
-from gradaudit.model.findings import Consequence, Finding
+from gradaudit.model.findings import Finding
 from gradaudit.model.report import Report, Run
 from gradaudit.model.sites import Location
 from gradaudit.render.excerpt import excerpt, source_line
@@ -32,6 +32,7 @@ from gradaudit.render.terminal import (
 )
 from gradaudit.render.words import (
     Tone,
+    count,
     ended_with,
     inside,
     loudest_first,
@@ -41,6 +42,9 @@ from gradaudit.render.words import (
     verdict,
     who,
 )
+
+#: As many findings as are listed once more in the end.
+_MOST_IN_SHORT = 10
 
 _TONES: dict[Tone, str] = {
     "error": SEVERITY_COLOURS["error"],
@@ -74,7 +78,7 @@ def report_lines(report: Report, paper: Paper) -> list[Text]:
     for unused in report.unused_ignores:
         lines += hanging(Text("unused ignore: ", "yellow"), unused, paper)
     lines += _failure(report.run, paper)
-    lines += _pointer(findings, paper)
+    lines += [*_in_short(findings, paper), *_pointer(findings, paper)]
     lines.append(_summary(report))
     return lines
 
@@ -95,7 +99,7 @@ def finding_lines(
         yield from _excerpt(finding.location, margin, SEVERITY_COLOURS[finding.severity], paper)
         yield from _fact("", facts, margin, paper)
         yield from _chain(finding, margin, paper)
-        yield from _consequences(finding.consequences, known, margin, paper)
+        yield from _consequences(finding, known, margin, paper)
     yield from _fact("help: ", finding.help, margin, paper, style="bold green")
 
 
@@ -160,21 +164,30 @@ def _chain(finding: Finding, margin: int, paper: Paper) -> Iterator[Text]:
         yield from hanging(lead, event.message, paper)
         inner = cell_len(lead.plain) + len(str(event.location.line))
         yield from _place(event.location, inner, paper)
-        if source_line(event.location) and event.location != finding.location:
-            source = "".join(_source(event.location, paper.width - inner - 3, paper))
-            yield _gutter(str(event.location.line), inner, paper).append(f" {source}")
+        if source_line(event.location) and not _same_line(event.location, finding.location):
+            before, mark, after = _source(event.location, paper.width - inner - 3, paper)
+            line = _gutter(str(event.location.line), inner, paper).append(f" {before}")
+            yield line.append(mark, "underline" if before or after else "").append(after)
+
+
+def _same_line(one: Location, other: Location | None) -> bool:
+    return other is not None and (one.path, one.line) == (other.path, other.line)
 
 
 def _consequences(
-    consequences: Sequence[Consequence], known: Sequence[str], margin: int, paper: Paper
+    finding: Finding, known: Sequence[str], margin: int, paper: Paper
 ) -> Iterator[Text]:
-    if not consequences:
+    """Tell what the finding explains, and whom it befalls where those are others."""
+    if not finding.consequences:
         return
     yield from _fact("", "what follows from it:", margin, paper)
-    for consequence in consequences:
+    for consequence in finding.consequences:
         lead = Text(" " * (margin + 3)).append(f"{paper.clean(consequence.rule)} ", "bold")
-        named = all(name in consequence.message for name in consequence.parameters)
-        told = "" if named else f" ({_told(consequence.parameters, known, paper)})"
+        names = consequence.parameters
+        said = set(names) == set(finding.parameters) or all(
+            name in consequence.message for name in names
+        )
+        told = "" if said else f" ({_told(names, known, paper)})"
         yield from hanging(lead, consequence.message + told, paper)
 
 
@@ -197,6 +210,30 @@ def _failure(run: Run, paper: Paper) -> Iterator[Text]:
     told = ended_with(run)
     if told:
         yield from hanging(Text("it ended with: ", "red"), paper.head(told, 240), paper)
+
+
+def _in_short(findings: Sequence[Finding], paper: Paper) -> Iterator[Text]:
+    """List several findings where a terminal stands in the end, a line for each."""
+    if len(findings) < 2:
+        return
+    shown, more = findings[:_MOST_IN_SHORT], len(findings[_MOST_IN_SHORT:])
+    places = [_short_place(finding, paper) for finding in shown]
+    column = max(map(cell_len, places))
+    yield Text.assemble(("in short", "bold"), ":")
+    for finding, place in zip(shown, places, strict=True):
+        row = Text("  ").append(paper.clean(finding.rule), SEVERITY_COLOURS[finding.severity])
+        row.append(f"  {place}{' ' * (column - cell_len(place))}  ")
+        message = paper.clean(one_line(finding.message))
+        yield row.append(paper.head(message, paper.width - cell_len(row.plain)))
+    if more:
+        yield Text(f"  and {count(more, 'more finding')}")
+    yield Text()
+
+
+def _short_place(finding: Finding, paper: Paper) -> str:
+    if finding.location is None:
+        return ""
+    return paper.tail(paper.clean(path_line_column(finding.location)), paper.width // 3)
 
 
 def _pointer(findings: Sequence[Finding], paper: Paper) -> Iterator[Text]:

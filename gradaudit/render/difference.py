@@ -42,8 +42,8 @@ def _lines(difference: Difference, after: Report, paper: Paper) -> Iterator[Text
         yield from _brief("gone: ", finding, paper)
     for life in difference.lives:
         told = describe_parameters(map(paper.clean, life.parameters), known)
-        courses = f"{_course(life.before)} before, {_course(life.after)} after"
-        yield from hanging(Text("lives otherwise: ", "cyan"), f"{told}: {courses}", paper)
+        courses = f"was {_course(life.before)}, now {_course(life.after)}"
+        yield from hanging(Text("another life: ", "cyan"), f"{told}: {courses}", paper)
     yield from _names("appeared: ", difference.appeared, known, paper)
     yield from _names("vanished: ", difference.vanished, known, paper)
     yield _summary(difference)

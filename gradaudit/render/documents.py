@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from gradaudit.model.report import Report
     from gradaudit.render.checkout import Checkout
 
-Format = Literal["json", "sarif", "html", "markdown", "baseline"]
+Format = Literal["json", "sarif", "html", "markdown", "junit", "baseline"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +36,10 @@ def encode(report: Report, document: Document, checkout: Checkout) -> bytes:
         from gradaudit.render.html import html
 
         return html(report).encode()
+    if document.format == "junit":
+        from gradaudit.render.junit import junit
+
+        return junit(report, checkout).encode()
     if document.format == "baseline":
         from gradaudit.taming.baseline import dump_baseline
 

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import resources
 from itertools import groupby
@@ -18,13 +19,14 @@ from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
 from gradaudit.model.findings import Finding
-from gradaudit.model.report import Report
+from gradaudit.model.report import ParameterInfo, Report, State
 from gradaudit.model.sites import Location
+from gradaudit.model.timelines import GRAVITY
 from gradaudit.render.excerpt import Excerpt, excerpt, source_line
 from gradaudit.render.listing import ListedLine, Listing, listings
 from gradaudit.render.names import describe_parameters
 from gradaudit.render.picture import picture
-from gradaudit.render.states import LOOKS
+from gradaudit.render.states import LOOKS, Look
 from gradaudit.render.unicode import encodable, encodable_text, visible
 from gradaudit.render.words import (
     count,
@@ -53,7 +55,17 @@ class _Told:
     """A finding, and what is said of it in words."""
 
     finding: Finding
-    facts: str
+    who: str
+    seen: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Share:
+    """How many parameters had gradients that were mostly in a state; ``per_cent`` of all."""
+
+    state: State
+    count: int
+    per_cent: float
 
 
 def html(report: Report) -> str:
@@ -89,18 +101,21 @@ def _environment() -> Environment:
 
 def _context(report: Report) -> dict[str, Any]:
     known = [parameter.name for parameter in report.parameters]
+    findings = [
+        _Told(finding, _whom(finding, known), seen_in(finding, report))
+        for finding in loudest_first(report)
+    ]
     return {
         "report": report,
         "who": who(report),
         "verdict": verdict(report),
         "depth": depth(report),
         "failure": ended_with(report.run),
-        "findings": [
-            _Told(finding, ", ".join(_facts(finding, known, report)))
-            for finding in loudest_first(report)
-        ],
+        "findings": findings,
+        "numbers": _numbers(findings),
         "listings": [_Loop(listing) for listing in listings(report)],
-        "states": LOOKS,
+        "shares": _shares(report),
+        "states": _states(report),
         "command": shlex.join(report.run.argv),
         "style": Markup(_asset("report.css")),  # noqa: S704 - ours
         "script": Markup(_asset("report.js")),  # noqa: S704 - ours
@@ -108,10 +123,37 @@ def _context(report: Report) -> dict[str, Any]:
     }
 
 
-def _facts(finding: Finding, known: list[str], report: Report) -> Iterator[str]:
-    told = describe_parameters(finding.parameters, known)
-    seen = seen_in(finding, report)
-    yield from filter(None, (told, seen))
+def _numbers(findings: Sequence[_Told]) -> dict[Finding, int]:
+    """Number the findings as the page does; of two that are equal, the first is meant."""
+    numbers: dict[Finding, int] = {}
+    for number, told in enumerate(findings, start=1):
+        numbers.setdefault(told.finding, number)
+    return numbers
+
+
+def _whom(finding: Finding, known: Sequence[str]) -> str:
+    return describe_parameters(finding.parameters, known, lambda name: f"`{visible(name)}`")
+
+
+def _states(report: Report) -> dict[State, Look]:
+    """The states that there were, of values and of lives behind them."""
+    runs = [run for info in report.parameters for run in info.timeline]
+    met = {run.state for run in runs} | {run.life for run in runs}
+    return {state: look for state, look in LOOKS.items() if state in met}
+
+
+def _shares(report: Report) -> list[_Share]:
+    """Count the parameters by the state that they were in for most of the iterations."""
+    most = Counter(_mostly(info) for info in report.parameters if info.timeline)
+    total = most.total()
+    return [_Share(state, most[state], 100 * most[state] / total) for state in LOOKS if most[state]]
+
+
+def _mostly(info: ParameterInfo) -> State:
+    lengths: Counter[State] = Counter()
+    for run in info.timeline:
+        lengths[run.state] += run.last + 1 - run.first
+    return max(lengths, key=lambda state: (lengths[state], -GRAVITY[state]))
 
 
 class _Loop:
@@ -120,19 +162,26 @@ class _Loop:
     def __init__(self, listing: Listing) -> None:
         self.loop = listing.loop
         self.passes = listing.passes
-        self.lines = listing.lines
+        self.unlisted = listing.unlisted
+        self.inside = _by_file(listing.lines)
+        self.elsewhere = _by_file(listing.elsewhere)
         places = [listing.loop, *(line.location for line in listing.lines)]
         sources = filter(None, map(source_line, places))
         self._margin = min((len(line) - len(line.lstrip()) for line in sources), default=0)
 
     def source(self, location: Location) -> str:
-        """Quote a line."""
+        """Quote a line of the loop."""
         return visible(source_line(location)[self._margin :].expandtabs(4))
 
-    def parts(self) -> Iterator[tuple[str, list[ListedLine]]]:
-        """Tell the lines file by file; those in the loop's own come first."""
-        for path, lines in groupby(self.lines, key=lambda line: line.location.path):
-            yield ("" if path == self.loop.path else path), list(lines)
+    def line(self, location: Location) -> str:
+        """Quote a line from elsewhere."""
+        return visible(source_line(location).strip().expandtabs(4))
+
+
+def _by_file(lines: Sequence[ListedLine]) -> list[tuple[Location, list[ListedLine]]]:
+    """Gather lines that follow each other in one file; the first place names it."""
+    groups = (list(group) for _, group in groupby(lines, key=lambda line: line.location.path))
+    return [(group[0].location, group) for group in groups]
 
 
 def _cut(location: Location) -> Excerpt | None:

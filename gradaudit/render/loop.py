@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import chain
 
 from rich.cells import cell_len
@@ -12,7 +12,7 @@ from gradaudit.model.sites import Location
 from gradaudit.render.excerpt import source_line
 from gradaudit.render.listing import Effect, ListedLine, Listing
 from gradaudit.render.terminal import GUTTER, SEVERITY_COLOURS, Paper
-from gradaudit.render.words import inside
+from gradaudit.render.words import count, inside
 
 _WIDEST_NOTE = 38
 _GAP = 2
@@ -20,27 +20,45 @@ _GAP = 2
 
 def loop_lines(listing: Listing, paper: Paper) -> Iterator[Text]:
     """Set a loop in two columns: the source, and what is to be said of it."""
-    places = [listing.loop, *(line.location for line in listing.lines)]
-    margin = max(len(str(place.line)) for place in places) + 1
-    notes = [_notes(line, listing.passes, paper) for line in listing.lines]
+    lines = [*listing.lines, *listing.elsewhere]
+    margin = max(len(str(place.line)) for place in (listing.loop, *_places(lines))) + 1
+    notes = [_notes(line, listing.passes, paper) for line in lines]
     widest = max((cell_len(note.plain) for note in chain(*notes)), default=0)
     room = paper.width - margin - 3 - widest - _GAP
-    sources = _sources(places, room, paper)
-    column = max(map(cell_len, sources))
+    head, *sources = (paper.head(source, room) for source in _sources(listing, paper))
+    column = max(map(cell_len, (head, *sources)))
+    rows = [*zip(lines, sources, notes, strict=True)]
+    within, outside = rows[: len(listing.lines)], rows[len(listing.lines) :]
+    path = listing.loop.path
     passes = "1 pass" if listing.passes == 1 else f"{listing.passes:,} passes"
     yield Text.assemble(("the loop", "bold"), f", {passes}:")
     yield _file(listing.loop, margin, paper)
-    yield _row(listing.loop.line, sources[0], Text(), margin, column, paper)
-    path = listing.loop.path
-    for line, source, noted in zip(listing.lines, sources[1:], notes, strict=True):
-        if line.location.path != path:
-            path = line.location.path
-            yield _file(line.location, margin, paper)
-        first = True
-        for note in noted:
-            number = line.location.line if first else None
-            yield _row(number, source if first else "", note, margin, column, paper)
-            first = False
+    yield _row(listing.loop.line, head, Text(), margin, column, paper)
+    for row in within:
+        if row[0].location.path != path:
+            path = row[0].location.path
+            yield _file(row[0].location, margin, paper)
+        yield from _rows(*row, margin, column, paper)
+    if outside:
+        yield Text(f"{' ' * margin} broken outside of it:")
+    home: Text | None = None
+    for row in outside:
+        told, home = home, _file(row[0].location, margin, paper)
+        if home != told:
+            yield home
+        yield from _rows(*row, margin, column, paper)
+    if listing.unlisted:
+        yield Text(f"{' ' * margin} and in {count(listing.unlisted, 'more line')}")
+
+
+def _rows(
+    line: ListedLine, source: str, notes: list[Text], margin: int, column: int, paper: Paper
+) -> Iterator[Text]:
+    """Set one line, and below it what else there is to be said of it."""
+    number: int | None = line.location.line
+    for note in notes:
+        yield _row(number, source, note, margin, column, paper)
+        number, source = None, ""
 
 
 def _file(location: Location, margin: int, paper: Paper) -> Text:
@@ -73,12 +91,21 @@ def _effect(effect: Effect, passes: int, paper: Paper) -> Text:
     return Text.assemble(paper.clean(effect.does), (f", {effect.count:,}x", "dim"))
 
 
-def _sources(places: list[Location], room: int, paper: Paper) -> list[str]:
-    """Quote the lines, without the indentation that all of them have."""
-    lines = [source_line(place).expandtabs(4) for place in places]
-    indented = [len(line) - len(line.lstrip()) for line in lines if line]
+def _sources(listing: Listing, paper: Paper) -> list[str]:
+    """Quote the lines, without the indentation that all of the loop have."""
+    within = [*map(_quoted, (listing.loop, *_places(listing.lines)))]
+    indented = [len(line) - len(line.lstrip()) for line in within if line]
     shared = min(indented, default=0)
-    return [paper.head(paper.clean(line[shared:]), room) for line in lines]
+    outside = [_quoted(place).lstrip() for place in _places(listing.elsewhere)]
+    return [paper.clean(line) for line in (*(line[shared:] for line in within), *outside)]
+
+
+def _quoted(place: Location) -> str:
+    return source_line(place).expandtabs(4)
+
+
+def _places(lines: Iterable[ListedLine]) -> list[Location]:
+    return [line.location for line in lines]
 
 
 def _row(

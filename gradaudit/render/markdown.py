@@ -29,6 +29,7 @@ from gradaudit.render.words import (
 
 # A comment holds 65,536 characters, and what is beyond makes GitHub refuse all of it.
 _MOST = 60_000
+_MOST_IN_SHORT, _SHORT = 10, 10_000
 _LONGEST = 2_000  # of one message or source line, by the same rule
 
 
@@ -43,13 +44,14 @@ def _document(report: Report, checkout: Checkout) -> Iterator[str]:
     head += [f"{_code(report.run.target)}: {said.told}", ""]
     if failure:
         head += [f"It ended with: {_code(failure)}", ""]
+    findings = loudest_first(report)
+    head += _in_short(findings, report, checkout)
     yield from head
     gaps = [
         f"- not observed: {_prose(gap.what)} ({_prose(gap.why)})" for gap in report.coverage.gaps
     ]
     gaps += [f"- unused ignore: {_prose(unused)}" for unused in report.unused_ignores]
     room = _MOST - sum(map(len, head)) - sum(map(len, gaps))
-    findings = loudest_first(report)
     known = [parameter.name for parameter in report.parameters]
     for told, finding in enumerate(findings):
         section = "\n".join(_section(finding, report, checkout, known))
@@ -60,6 +62,23 @@ def _document(report: Report, checkout: Checkout) -> Iterator[str]:
             break
         yield section
     yield from [*gaps, ""] if gaps else []
+
+
+def _in_short(findings: list[Finding], report: Report, checkout: Checkout) -> Iterator[str]:
+    """List several findings ahead of what is told of each, unless that would not be short."""
+    lines = [_line(finding, report, checkout) for finding in findings[:_MOST_IN_SHORT]]
+    if len(findings) < 2 or sum(map(len, lines)) > _SHORT:
+        return
+    yield from lines
+    if len(findings) > _MOST_IN_SHORT:
+        yield f"- and {count(len(findings) - _MOST_IN_SHORT, 'more finding')}"
+    yield ""
+
+
+def _line(finding: Finding, report: Report, checkout: Checkout) -> str:
+    place = finding.location
+    where = "" if place is None else f" {_linked(place, report, checkout)}"
+    return f"- **{_escape(finding.rule)}**{where}: {_prose(finding.message)}"
 
 
 def _section(
@@ -101,10 +120,13 @@ def _folded(title: str, lines: Iterator[str]) -> Iterator[str]:
 
 
 def _place(location: Location, report: Report, checkout: Checkout) -> str:
-    place, address = _code(path_line_column(location)), checkout.address(location, report)
-    linked = f"[{place}]({address})" if address else place
-    function = inside(location)
+    linked, function = _linked(location, report, checkout), inside(location)
     return f"{linked} in {_code(function)}" if function else linked
+
+
+def _linked(location: Location, report: Report, checkout: Checkout) -> str:
+    place, address = _code(path_line_column(location)), checkout.address(location, report)
+    return f"[{place}]({address})" if address else place
 
 
 def _source(location: Location) -> Iterator[str]:

@@ -38,8 +38,11 @@ def group_parameters(names: Iterable[str], known: Iterable[str] = ()) -> tuple[G
 
     `known` are the names of all parameters.  A few names stay names; where the exact groups would
     be many, their common prefix stands for all of them, with how many of how many they are.
+    They are told in the order of `known`, which is that of the model.
     """
-    wanted = tuple(dict.fromkeys(names))
+    known = tuple(known)
+    order = {name: number for number, name in enumerate(known)}
+    wanted = tuple(sorted(dict.fromkeys(names), key=lambda name: order.get(name, len(order))))
     if len(wanted) <= FEW:
         return tuple(Group("", (name,), 1) for name in wanted)
     everything = tuple(dict.fromkeys((*wanted, *known)))

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import groupby
 
 from rich.cells import cell_len
 from rich.text import Text
@@ -64,8 +65,8 @@ def strip_lines(report: Report, paper: Paper) -> Iterator[Text]:
     yield Text.assemble(("gradients", "bold"), f" over {count(iterations, 'iteration')}:")
     for name, strip in zip(names, strips, strict=True):
         row = Text(f"  {name}{' ' * (column - cell_len(name))}  ")
-        for state in strip:
-            row.append(LOOKS[state].mark, LOOKS[state].colour)
+        for state, cells in groupby(strip):
+            row.append(LOOKS[state].mark * sum(1 for _ in cells), LOOKS[state].colour)
         yield row
     if hidden:
         rest = sum(len(group.names) * group.times for group in hidden)

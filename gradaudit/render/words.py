@@ -46,7 +46,7 @@ def verdict(report: Report) -> Verdict:
     if run.outcome in ("failed", "interrupted"):
         return Verdict(f"nothing wrong so far{notes}", extent(report), "warning")
     if report.suppressed:
-        return Verdict(f"nothing else{notes}", extent(report), "healthy")
+        return Verdict(f"{found or 'nothing else'}{aside}", extent(report), "healthy")
     told = extent(report) if found else f"{extent(report)}; nothing to report"
     return Verdict(f"healthy{notes}", told, "healthy")
 

@@ -55,13 +55,14 @@ def loaded_by(*arguments: str) -> set[str]:
             ),
         ),
         (
-            "run --html h --sarif s --markdown m --github t.py",
+            "run --html h --sarif s --markdown m --junit j --github t.py",
             RunRequest(
                 "t.py",
                 documents=(
                     Document("html", "h"),
                     Document("sarif", "s"),
                     Document("markdown", "m"),
+                    Document("junit", "j"),
                 ),
                 github=True,
             ),
@@ -159,6 +160,23 @@ def test_asking(line, capsys):
     }[line] in out
 
 
+@pytest.mark.parametrize(
+    ("command", "usage"),
+    [
+        ("run", "[OPTIONS] [-m] SCRIPT [ARGS]..."),
+        ("show", "[OPTIONS] REPORT"),
+        ("diff", "[OPTIONS] BEFORE AFTER"),
+        ("merge", "[OPTIONS] REPORTS..."),
+        ("rules", "[OPTIONS]"),
+        ("explain", "[OPTIONS] RULE"),
+    ],
+)
+def test_the_usage_is_told_as_one_would_write_it(command, usage, capsys):
+    with pytest.raises(SystemExit):
+        parse([command, "--help"])
+    assert capsys.readouterr().out.splitlines()[0] == f"Usage: gradaudit {command} {usage}"
+
+
 def test_help_imports_little():
     loaded = loaded_by("--help")
     assert "typer" in loaded
@@ -239,7 +257,8 @@ def test_run_writes_what_it_is_asked_for_and_show_writes_the_same_later(warm, tm
     summary, root = tmp_path / "summary.md", str(tmp_path)
     summary.write_text("of another step\n")
     actions = {"GITHUB_STEP_SUMMARY": str(summary), "GITHUB_WORKSPACE": root}
-    files = [f"--{kind}={root}/run.{kind}" for kind in ("json", "html", "sarif", "markdown")]
+    others = ("html", "sarif", "markdown", "junit")
+    files = [f"--{kind}={root}/run.{kind}" for kind in ("json", *others)]
     run = warm.audited(
         tmp_path, "run", *files, f"{root}/train.py", GITHUB_ACTIONS="true", **actions
     )
@@ -249,10 +268,10 @@ def test_run_writes_what_it_is_asked_for_and_show_writes_the_same_later(warm, tm
     assert f"\n::error file=train.py,line=5{column}" in run.err
     markdown = (tmp_path / "run.markdown").read_text()
     assert summary.read_text() == f"of another step\n{markdown}"
-    again = [f"--{kind}={root}/show.{kind}" for kind in ("html", "sarif", "markdown")]
+    again = [f"--{kind}={root}/show.{kind}" for kind in others]
     shown = warm.audited(tmp_path, "show", f"{root}/run.json", *again, "--github", **actions)
     assert (shown.code, shown.err, shown.out) == (0, "", run.err)
-    for kind in ("html", "sarif", "markdown"):
+    for kind in others:
         written, first = tmp_path / f"show.{kind}", tmp_path / f"run.{kind}"
         assert written.read_text() == first.read_text()
 
@@ -293,7 +312,7 @@ def test_diff_fails_on_what_is_new(warm, tmp_path):
     worse = warm.audited(tmp_path, "diff", "mended.json", "broken.json")
     assert (worse.code, worse.err) == (1, "")
     assert "new:\nerror[GA201]" in worse.out
-    assert "lives otherwise: w: fresh before, fresh, then stale after" in worse.out
+    assert "another life: w: was fresh, now fresh, then stale" in worse.out
     better = warm.audited(tmp_path, "diff", "broken.json", "mended.json")
     assert better.code == 0
     assert "gone: error[GA201]" in better.out

@@ -369,6 +369,29 @@ def test_a_notebook_shows_the_page_in_a_frame():
     assert "GA201" in attributes["srcdoc"]
 
 
+def test_an_audit_without_a_report_shows_as_one_line():
+    audit = gradaudit.audit()
+    assert audit._repr_html_() is None
+    assert audit._repr_mimebundle_() == {"text/plain": "<gradaudit audit, new>"}
+
+
+def test_a_notebook_shows_the_report_as_it_shows_the_audit(monkeypatch):
+    shown_by: dict[str, dict] = {"text/html": {}, "text/plain": {}}
+    formatters = {kind: SimpleNamespace(for_type=of.__setitem__) for kind, of in shown_by.items()}
+    shell = SimpleNamespace(
+        compile=SimpleNamespace(format_code_name={}.get),
+        display_formatter=SimpleNamespace(formatters=formatters),
+    )
+    monkeypatch.setitem(sys.modules, "IPython", SimpleNamespace(get_ipython=lambda: shell))
+    with gradaudit.audit() as audit:
+        missing_clearing(Training())
+    shown = audit._repr_mimebundle_()
+    assert shown_by["text/html"][Report](audit.report) == shown["text/html"]
+    told: list[str] = []
+    shown_by["text/plain"][Report](audit.report, SimpleNamespace(text=told.append), False)
+    assert told == [shown["text/plain"]]
+
+
 def test_one_line_of_it():
     with gradaudit.audit() as audit:
         Training().iterate(3)

@@ -48,6 +48,10 @@ _GRAPH_CUT = finding(
     help="Remove the `.detach()`, or detach only what the discriminator sees: the encoder is "
     "trained by this loss and by no other.\n\n    fake = z.detach()\n",
 )
+_FORWARD = at(
+    17, "    return h.tolist()", "h.tolist()", path="models/vae.py", function="VAE.forward"
+)
+_LOSS = Related("no gradient comes from here", at(44, "        loss.backward()"))
 _MISSING_ZERO_GRAD = finding(
     "gradients are added to after they were applied",
     rule="GA201",
@@ -102,6 +106,17 @@ SAMPLES = {
         _GRAPH_CUT,
         parameters=(*ENCODER, *HEAD),
         gaps=(_COMPILED,),
+    ),
+    "broken_outside": report(
+        replace(_GRAPH_CUT, location=_FORWARD, related=(Related("made here", _FORWARD), _LOSS)),
+        finding(
+            "nothing steps it",
+            rule="GA401",
+            location=at(30, "    opt = Adam(net.parameters())"),
+            related=(_LOSS,),
+            parameters=HEAD,
+        ),
+        parameters=(*ENCODER, *HEAD),
     ),
     "only_a_note": report(_LEFTOVER, iterations=1),
     "no_location": report(finding("nothing ever reached it", parameters=("w",))),
@@ -187,6 +202,10 @@ LARGE = {
     ),
 }
 EVERY = {**SAMPLES, **LARGE}
+
+#: No finding, one, a thousand, and paths and names as nobody would wish them: of each there is a
+#: snapshot in every format.
+AWKWARD = ("healthy", "worthless", "a_thousand_findings", "hostile")
 
 
 def long_run(parameters: int = 1000, iterations: int = 100_000, runs: int = 40) -> Report:

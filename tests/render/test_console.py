@@ -27,9 +27,9 @@ def without_styles(text: str) -> str:
     return re.sub(r"\x1b\[[0-9;]*m", "", text)
 
 
-@pytest.mark.parametrize("name", SAMPLES)
+@pytest.mark.parametrize("name", EVERY)
 def test_it_looks_as_it_did(name):
-    assert_as_before(rendered(SAMPLES[name]), f"{name}.txt")
+    assert_as_before(rendered(EVERY[name]), f"{name}.txt")
 
 
 @pytest.mark.parametrize("encoding", ["ascii", "latin-1", "cp1252", "shift_jis"])

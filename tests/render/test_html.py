@@ -15,7 +15,7 @@ from gradaudit.render.picture import MOST_RUNS, picture
 from gradaudit.render.states import LOOKS
 
 from .reports import at, finding, parameter, report
-from .samples import EVERY, long_run
+from .samples import AWKWARD, EVERY, long_run
 from .snapshots import assert_as_before
 
 HOSTILE = "</script><script>alert(1)</script><!-- <img src=x onerror=alert(1)> {{ 7*7 }} & \"'"
@@ -59,7 +59,7 @@ def main_of(sample: Report) -> str:
 
 
 @pytest.mark.parametrize(
-    "name", ["healthy", "many", "hostile", "failed", "no_torch", "tamed", "worthless"]
+    "name", [*AWKWARD, "many", "broken_outside", "failed", "no_torch", "tamed"]
 )
 def test_it_is_as_it_was(name):
     assert_as_before(main_of(EVERY[name]), f"{name}.html")
@@ -100,6 +100,25 @@ def test_nothing_quoted_ends_the_script_or_begins_one():
     assert page.data["parameters"][0]["name"] == HOSTILE
     assert page.text.count(HOSTILE) >= 5
     assert "49" not in page.text
+
+
+def test_parameters_are_counted_by_what_their_gradients_mostly_were():
+    late = (TimelineRun(0, 9, "none", 0), TimelineRun(10, 119, "fresh", 1))
+    sample = report(
+        parameters=(
+            replace(parameter("a"), timeline=late),
+            parameter("b", state="stale"),
+            parameter("c"),
+            parameter("d"),
+        )
+    )
+    told = re.findall(r"</span>(\w+) <span class=\"times\">([^<]+)", main_of(sample))
+    assert told == [("stale", "1 parameter"), ("fresh", "3 parameters")]
+    assert re.findall(r"</span>(\w+)<span class=\"meaning\">", main_of(sample)) == [
+        "stale",
+        "none",
+        "fresh",
+    ]
 
 
 def test_a_long_run_of_many_parameters_stays_below_five_mebibytes():

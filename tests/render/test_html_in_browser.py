@@ -221,6 +221,49 @@ def test_searching_shows_what_has_the_text_in_its_name(reader):
     assert reader.find("none").is_displayed()
 
 
+def test_a_finding_leads_to_its_parameters_in_the_timeline(reader):
+    reader.open(EVERY["broken_outside"])
+    everything = reader.names()
+    first, second = reader.browser.find_elements(By.CSS_SELECTOR, "button.show")
+    second.click()
+    reader.wait()
+    assert reader.names() == ["▾ net 2", "▾ head 2", "weight", "bias"]
+    assert reader.find("only").text.startswith("only those of error GA401 graph-cut")
+    reader.find("only").click()
+    reader.wait()
+    assert reader.names() == everything
+    assert not reader.find("only").is_displayed()
+    first.send_keys(" ")  # the keyboard does it, too
+    reader.wait()
+    assert "head" not in " ".join(reader.names())
+
+
+@pytest.mark.parametrize("width", [1280, 360])
+def test_what_is_marked_in_a_long_line_is_in_view(reader, width):
+    reader.open(EVERY["hostile"], width)
+    source, mark = (reader.browser.find_element(By.CSS_SELECTOR, f".excerpt {part}")
+                    for part in (".source", "mark"))  # fmt: skip
+    reader.run("arguments[0].scrollIntoView({block: 'center'})", source)
+    reader.wait()
+    reader.wait()
+    left, right = reader.run(
+        """const [mark, box] = [...arguments].map((element) => element.getBoundingClientRect());
+        return [mark.left - box.left, box.right - mark.right]""",
+        mark,
+        source,
+    )
+    assert left > 0
+    assert right > 0
+
+
+def test_the_listing_leads_to_the_finding(reader):
+    reader.open(EVERY["broken_outside"])
+    links = reader.browser.find_elements(By.CSS_SELECTOR, ".listing a, .index a")
+    targets = [link.get_attribute("href").partition("#")[2] for link in links]
+    assert targets == ["finding-1", "finding-2", "finding-2", "finding-1"]
+    assert all("graph-cut" in reader.find(target).text for target in targets)
+
+
 def test_zooming_and_keys(reader):
     reader.open(report(parameters=("w",)))
     assert reader.find("range").text == "iterations 0 to 119 of 120"

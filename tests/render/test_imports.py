@@ -15,6 +15,7 @@ import pytest
         ("sarif", {"torch", "jsonschema", "rich", "msgspec"}),
         ("github", {"torch", "jsonschema", "rich", "msgspec"}),
         ("markdown", {"torch", "jsonschema", "rich", "msgspec"}),
+        ("junit", {"torch", "jsonschema", "rich.markdown", "msgspec", "jinja2"}),
         ("documents", {"torch", "rich", "msgspec", "gradaudit.render.sarif", "jinja2"}),
         ("catalogue", {"torch", "jsonschema", "rich.markdown", "msgspec"}),
     ],

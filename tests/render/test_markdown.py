@@ -8,7 +8,7 @@ from gradaudit.render.checkout import Checkout
 from gradaudit.render.markdown import markdown
 
 from .reports import at, finding, report
-from .samples import EVERY, SAMPLES
+from .samples import EVERY
 from .snapshots import assert_as_before
 
 
@@ -35,14 +35,29 @@ def html_of(source: str) -> list[str]:
     ]
 
 
-@pytest.mark.parametrize("name", SAMPLES)
+@pytest.mark.parametrize("name", EVERY)
 def test_it_is_as_it_was(name):
-    assert_as_before(written(SAMPLES[name]), f"{name}.md")
+    assert_as_before(written(EVERY[name]), f"{name}.md")
 
 
 @pytest.mark.parametrize("name", EVERY)
 def test_it_fits_into_a_comment(name):
     assert len(written(EVERY[name])) < 65_536
+
+
+def test_long_findings_fit_into_a_comment():
+    told = [finding("&" * 3000, location=at(line, path="&" * 3000)) for line in range(20)]
+    assert len(written(report(*told))) < 65_536
+
+
+def test_several_findings_are_listed_first():
+    told = [finding(f"the {number}th", location=at(number)) for number in range(1, 13)]
+    lines = written(report(*told)).splitlines()
+    assert [line for line in lines if line.startswith("- ")] == [
+        *(f"- **GA102** `train.py:{number}`: the {number}th" for number in range(1, 11)),
+        "- and 2 more findings",
+    ]
+    assert "- **" not in written(report(told[0]))
 
 
 def test_what_does_not_fit_is_counted():

@@ -19,6 +19,7 @@ HEAD = ["net.head.w"]
         (["w", "w"], [], "w"),
         (["net.a", "net.b"], ENCODER, "net.a and net.b"),
         (["a", "b", "c"], [], "a, b and c"),
+        (["bias", "gone", "weight"], ["weight", "bias"], "weight, bias and gone"),
         (ENCODER, [], "6 parameters under net.encoder"),
         (ENCODER, ENCODER + HEAD, "6 parameters under net.encoder"),
         (

@@ -2,12 +2,20 @@
 // The timelines, drawn for the rows and iterations that are in view.  Whatever is quoted goes into
 // the page as text, never as HTML.
 (() => {
+  // Where a line is too long for its box, what is marked in it comes into view.
+  const seen = new IntersectionObserver((boxes) => boxes.filter((box) => box.isIntersecting).forEach(({ target }) => {
+    seen.unobserve(target);
+    const mark = target.querySelector("mark").getBoundingClientRect(), box = target.getBoundingClientRect();
+    if (mark.right > box.right) target.scrollLeft += mark.left - box.left - box.width / 4;
+  }));
+  document.querySelectorAll(".source").forEach((source) => seen.observe(source));
+
   const data = JSON.parse(document.getElementById("data").textContent);
   const chart = document.getElementById("chart");
   if (!chart) return;
   const at = (id) => document.getElementById(id);
   const [stage, labels, canvas, sizer, tip, details] = ["stage", "labels", "canvas", "sizer", "tip", "details"].map(at);
-  const ROW = 22, STRIP = 14, AXIS = 26, INDENT = 14;
+  const ROW = 22, STRIP = 14, AXIS = 26;
   const UNSEEN = data.states.length;
   const total = Math.max(data.iterations, 1);
   const number = (value) => value.toLocaleString("en-US");
@@ -85,17 +93,19 @@
     module.open = true;
   }
 
-  let rows = [], wanted = "", selected = null;
+  let rows = [], wanted = "", only = null, selected = null;  // only: those of one finding
+  const narrowed = () => wanted !== "" || only !== null;
   function list() {
     rows = [];
-    const found = (index) => data.parameters[index].name.toLowerCase().includes(wanted)
+    const named = (index) => data.parameters[index].name.toLowerCase().includes(wanted)
       || (data.parameters[index].aliases || []).some((alias) => alias.toLowerCase().includes(wanted));
+    const found = (index) => (only === null || only.has(index)) && named(index);
     (function walk(node, depth) {
       for (const child of node.children) {
-        const members = wanted ? child.members.filter(found) : child.members;
+        const members = narrowed() ? child.members.filter(found) : child.members;
         if (!members.length) continue;
         rows.push({ node: child, depth, members, distinct: null });
-        if (child.parameter === null && (child.open || wanted)) walk(child, depth + 1);
+        if (child.parameter === null && (child.open || narrowed())) walk(child, depth + 1);
       }
     })(root, 0);
     at("none").hidden = rows.length > 0;
@@ -117,9 +127,15 @@
   let first = 0, last = total;
   const hasNorms = data.parameters.some(({ norm }) => norm);
   const layout = {};
+  const indented = ({ node, depth }) => (depth + (node.parameter === null ? 0 : 1)) * layout.indent;
+  function widestName() {
+    return rows.reduce((widest, row) => Math.max(widest, 60 + indented(row) + 7.5 * row.node.label.length), 0);
+  }
   function measure() {
     const width = chart.clientWidth;
-    layout.tree = Math.round(Math.min(320, Math.max(110, width * 0.34)));
+    const slim = width < 620;
+    layout.indent = slim ? 8 : 14;
+    layout.tree = Math.round(Math.min(320, Math.max(110, width * (slim ? 0.42 : 0.34)), Math.max(110, widestName())));
     layout.norms = hasNorms && width > 620 ? 120 : 0;
     layout.strip = width - layout.tree - layout.norms - (layout.norms ? 12 : 8);
     layout.height = Math.min(AXIS + rows.length * ROW + 4, Math.max(240, Math.round(innerHeight * 0.7)));
@@ -194,7 +210,7 @@
   }
 
   // A norm over the iterations, on a logarithmic scale; what has no place on it stands at the edge.
-  function drawNorms(pen, index, x, y, width, height) {
+  function drawNorms(pen, index, x, y, width, height, dot = 3) {
     const told = norms(index);
     if (!told) return;
     const { iterations, norm, low, high } = told, span = high - low || 1;
@@ -206,13 +222,14 @@
       const across = x + (iterations[sample] + 0.5) / total * width;
       if (value === null || value <= 0) {
         pen.fillStyle = colours.error;
-        pen.fillRect(across - 1.5, value === null ? y : y + height - 3, 3, 3);
+        pen.fillRect(across - dot / 2, value === null ? y : y + height - dot, dot, dot);
         pressed = false;
         return;
       }
       const down = y + height - (high === low ? 0.5 : (Math.log10(value) - low) / span) * height;
       if (pressed) pen.lineTo(across, down); else pen.moveTo(across, down);
-      if (norm.length < 3) pen.fillRect(across - 1, down - 1, 2, 2);
+      pen.fillStyle = colours.note;
+      if (norm.length < 3 || dot > 3 && norm.length < 60) pen.fillRect(across - dot / 2, down - dot / 2, dot, dot);
       pressed = true;
     });
     pen.stroke();
@@ -278,11 +295,11 @@
     pool.forEach((button) => { button.hidden = true; });
     for (let index = from; index < to; index++) {
       const row = rows[index], button = pool[index % pool.length], module = row.node.parameter === null;
-      const open = row.node.open || wanted !== "";
+      const open = row.node.open || narrowed();
       button.hidden = false;
       button.row = index;
       button.style.top = index * ROW - top + "px";
-      button.style.paddingLeft = 6 + row.depth * INDENT + (module ? 0 : INDENT) + "px";
+      button.style.paddingLeft = 6 + indented(row) + "px";
       button.className = (module ? "module" : "") + (row.members.some((member) => accused.has(member)) ? " accused" : "");
       button.textContent = (module ? (open ? "▾ " : "▸ ") : "") + (row.node.label || "(no name)");
       if (module) {
@@ -478,7 +495,12 @@
     pen.scale(scale, scale);
     pen.strokeStyle = colours.line;
     pen.strokeRect(0.5, 0.5, width - 1, height - 1);
-    drawNorms(pen, selected, 4, 6, width - 8, height - 12);
+    pen.font = "12px system-ui, sans-serif";
+    pen.fillStyle = colours.faint;
+    pen.fillText("0", 4, height - 4);
+    pen.textAlign = "right";
+    pen.fillText(`iteration ${number(total - 1)}`, width - 4, height - 4);
+    drawNorms(pen, selected, 6, 8, width - 12, height - 30, 5);
   }
 
   at("find").addEventListener("input", (event) => {
@@ -486,6 +508,24 @@
     chart.scrollTop = 0;
     again();
   });
+  function showOnly(finding) {
+    only = finding === null ? null : new Set(finding.of);
+    at("only").hidden = only === null;
+    at("only").textContent = finding === null ? "" : `only those of ${finding.title} ✕`;
+    chart.scrollTop = 0;
+    again();
+  }
+  document.querySelectorAll("button.show").forEach((button) => {
+    const finding = data.findings[Number(button.dataset.finding)];
+    button.hidden = !finding.of.length;
+    button.addEventListener("click", () => {
+      at("find").value = wanted = "";
+      showOnly(finding);
+      at("timeline").scrollIntoView();
+      chart.focus({ preventScroll: true });
+    });
+  });
+  at("only").addEventListener("click", () => showOnly(null));
   const foldAll = (open) => { modules.forEach((node) => { node.open = open; }); again(); };
   at("fold").addEventListener("click", () => foldAll(false));
   at("unfold").addEventListener("click", () => foldAll(true));

@@ -118,6 +118,8 @@ class Watch:
 
         Returns whether nothing ever was, so that there was no need to look.
         """
+        if len(self._keys) >= INTERNED:
+            self._keys.clear()
         key = self._keys.setdefault(key, key)  # the same one for :mod:`gradaudit.observe.usual`
         stretch = (self.previous, key)
         self.previous = key

@@ -90,9 +90,10 @@ class CallMode(TorchFunctionMode):
             self.stepping and frame.f_code.co_filename.startswith(_OPTIMIZERS)
         )
         began = perf_counter()
-        untraced = PAUSES_CHEAPLY and self._tracer.pause()
+        untraced = False
         with self._room:
             try:
+                untraced = PAUSES_CHEAPLY and self._tracer.pause()
                 if frame.f_code is handle_torch_function.__code__:
                     # a function written in Python hands over from inside itself
                     func, frame = self._itself(func, frame), _caller(frame)
@@ -117,8 +118,14 @@ class CallMode(TorchFunctionMode):
                 self.seconds += perf_counter() - began
         finally:
             if untraced:
-                self._tracer.go_on()
+                self._go_on()
         return result
+
+    def _go_on(self) -> None:
+        try:
+            self._tracer.go_on()
+        except Exception as error:
+            self._broke(error)
 
     def _before(self, func: Any, args: Any) -> bool:
         try:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, TypeAlias
 
 import torch
@@ -71,7 +71,7 @@ class Roots:
         if entry is not None and strong(entry[0]) is tensor:
             return entry[1]
         if isinstance(tensor, torch.Tensor):  # an edge of the graph is none
-            done[key] = (weakref.ref(tensor, lambda gone: _forget(done, key, gone)), site)
+            done[key] = (weakref.ref(tensor, _forgetting(done, key)), site)
             if len(done) > _KEPT:
                 _forget_oldest(done)
             if tensor.numel() == 1 and tensor.grad_fn is not None:
@@ -81,10 +81,13 @@ class Roots:
         return None
 
 
-def _forget(done: dict[int, tuple[_Reference, Site]], key: int, gone: _Reference) -> None:
-    entry = done.get(key)
-    if entry is not None and entry[0] is gone:
-        del done[key]
+def _forgetting(done: dict[int, tuple[_Reference, Site]], key: int) -> Callable[[_Reference], None]:
+    def forget(gone: _Reference) -> None:
+        entry = done.get(key)
+        if entry is not None and entry[0] is gone:
+            del done[key]
+
+    return forget
 
 
 def _mark(node: Any) -> _Mark:

@@ -277,7 +277,7 @@ class Probe:
         return not self.over and mode.listening and not self._pauses and mode.own_thread
 
     def applied(self, name: str, args: tuple[Any, ...], result: object, frame: FrameType) -> None:
-        """An autograd Function was applied: one operation, whatever is in it."""
+        """A function was applied of which nothing is seen: one operation, whatever is in it."""
         with self._guarded("custom autograd functions"), torch._C.DisableTorchFunction():
             if self.following:
                 self.dataflow.applied(name, args, result, frame)

@@ -1,7 +1,7 @@
 """What makes tensors without any function mode seeing it (torch 2.13), and is therefore replaced.
 
-``autograd.Function.apply``, ``nn.Parameter(…)``, ``Variable(…)``, and the wrapping and unwrapping
-of tensors by ``torch.func``.
+``autograd.Function.apply``, ``nn.Parameter(…)``, ``Variable(…)``, what TorchScript runs, and the
+wrapping and unwrapping of tensors by ``torch.func``.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class UnseenListener(Protocol):
         """Whether what happens in this thread right now is part of the dataflow."""
 
     def applied(self, name: str, args: tuple[Any, ...], result: object, frame: FrameType) -> None:
-        """A custom function was applied."""
+        """A custom function was applied, or one that TorchScript runs."""
 
     def made(
         self, operation: Operation, source: torch.Tensor, result: torch.Tensor, frame: FrameType
@@ -44,6 +44,8 @@ def watch_unseen(patches: Patches, listener: UnseenListener) -> None:
     patches.replace(torch.autograd.Function, "apply", classmethod(_apply(listener)))
     patches.replace(torch.nn.Parameter, "__new__", staticmethod(_new_parameter(listener)))
     patches.add(type(torch.autograd.Variable), "__call__", _new_variable(listener))
+    for scripted in (torch._C.ScriptFunction, torch._C.ScriptMethod):
+        patches.replace(scripted, "__call__", _script(scripted.__call__, listener))
     for module, name in (
         (vmap, "_add_batch_dim"),
         (vmap, "_remove_batch_dim"),
@@ -68,6 +70,20 @@ def _apply(listener: UnseenListener) -> Callable[..., Any]:
         return result
 
     return apply
+
+
+def _script(original: Callable[..., Any], listener: UnseenListener) -> Callable[..., Any]:
+    @functools.wraps(original)
+    def call(self: Any, *args: Any, **kwargs: Any) -> Any:
+        try:
+            result = original(self, *args, **kwargs)
+        except BaseException as error:
+            without_this_frame(error)
+            raise
+        listener.applied(self.name, (*args, *kwargs.values()), result, sys._getframe(1))
+        return result
+
+    return call
 
 
 def _new_parameter(listener: UnseenListener) -> Callable[..., Any]:

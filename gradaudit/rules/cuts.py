@@ -30,7 +30,8 @@ _HELP: dict[CutKind, str] = {
     "non-differentiable": "Replace it on the way to the loss by something differentiable (a soft "
     "version, a straight-through estimator, a score-function estimator).",
     "checkpoint": "Pass use_reentrant=False, or let one of the checkpointed inputs require grad.",
-    "blocked": "Return a gradient for this input from the function's backward.",
+    "blocked": "Return a gradient for this input from the function's backward; if TorchScript runs "
+    "the function, look for what leaves the graph in it.",
     "first-order": "Pass create_graph=True where the loss is made of what it returns.",
     "written": "Use the parameter itself in the forward pass, not a copy or an average of it; what "
     "was computed to serve as a parameter goes in by torch.func.functional_call.",

@@ -20,35 +20,31 @@ class _Step:
 
 
 class Evaluations:
-    """The steps with a closure that are under way, the innermost last.
+    """Knows the steps with a closure that are ``under_way``, the innermost last.
 
+    While there are any, it is an optimizer who asks for backwards.
     An optimizer that has written to its parameters since the last backward has made use of that
     one: LBFGS does so some twenty times a step.
     """
 
     def __init__(self) -> None:
-        self._steps: list[_Step] = []
-
-    @property
-    def under_way(self) -> bool:
-        """Whether it is an optimizer who asks for backwards."""
-        return bool(self._steps)
+        self.under_way: list[_Step] = []
 
     def begin(self, optimizer: Optimizer) -> None:
         """A step is about to call its closure."""
         self.end(optimizer)  # of one that has failed nobody has heard the end
-        self._steps.append(_Step(weakref.ref(optimizer)))
+        self.under_way.append(_Step(weakref.ref(optimizer)))
 
     def end(self, optimizer: Optimizer) -> None:
         """The step is over, and so are those within it."""
-        for number, step in enumerate(self._steps):
+        for number, step in enumerate(self.under_way):
             if step.optimizer() is optimizer:
-                del self._steps[number:]
+                del self.under_way[number:]
                 return
 
     def moved(self) -> Optimizer | None:
         """At a backward: the optimizer, if it has moved its parameters since the last one."""
-        step = self._steps[-1]
+        step = self.under_way[-1]
         optimizer = step.optimizer()
         if optimizer is None:
             return None

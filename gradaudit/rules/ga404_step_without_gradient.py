@@ -34,7 +34,8 @@ def validate(model, optimizer, batches):
 Remove it, or call the backward that it was meant to follow.
 
 ## When it is fine
-A step here and there that finds nothing (a skipped batch, one ahead of the loop) is not reported.
+A step here and there that finds nothing (a skipped batch, one ahead of the loop) is not reported,
+nor one that calls a closure and clears what it has applied.
 
 ## References
 - torch.optim.Optimizer.step
@@ -56,7 +57,10 @@ def _idle_step(case: Case, record: OptimizerRecord, site: Site, count: int) -> V
     leaves = frozenset(
         leaf
         for leaf in record.members
-        if leaf in case.recording.leaves and leaf not in case.claimed and case.life(leaf).applied
+        if leaf in case.recording.leaves
+        and leaf not in case.claimed
+        and case.life(leaf).applied
+        and not _asked_for(case, leaf)
     )
     if not leaves:
         return None
@@ -76,6 +80,12 @@ def _idle_step(case: Case, record: OptimizerRecord, site: Site, count: int) -> V
         ),
         span=Span(record.empty.first, record.empty.last, count),
     )
+
+
+def _asked_for(case: Case, leaf: int) -> bool:
+    """Whether steps themselves asked for all of its gradients: they may have cleared them, too."""
+    sites = case.life(leaf).deposited.sites
+    return bool(sites) and all(case.ledger.backwards[site].asked for site in sites if site)
 
 
 def _ended(case: Case) -> Iterator[Verdict]:

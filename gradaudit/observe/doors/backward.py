@@ -93,7 +93,7 @@ class BackwardDoor:
             quiet = self._watch.point(key)
             if self._attendance.checking:
                 self._attendance.check(key)
-            asked = self.evaluations.under_way
+            asked = bool(self.evaluations.under_way)
             if asked:
                 self._evaluated_before()
             under_way = self._backwards.begins(roots, frame, site, closure=asked)

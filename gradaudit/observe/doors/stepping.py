@@ -195,7 +195,7 @@ class SteppingDoor:
             if closure:
                 evaluations = self._backward.evaluations
                 evaluations.end(optimizer)
-                self._probe.mode.stepping = evaluations.under_way
+                self._probe.mode.stepping = bool(evaluations.under_way)
                 self.step_enters(optimizer, frame, closure=True)
             elif not self._probe.over:
                 self._probe.go_on()

@@ -52,7 +52,9 @@ def check(case: Case) -> Iterator[Verdict]:
 
 def _verdicts(case: Case, telling: Callable[[Case, int], SiteTally | None]) -> Iterator[Verdict]:
     starved = {
-        leaf: tally for leaf in case.recording.leaves if (tally := telling(case, leaf)) is not None
+        leaf: tally
+        for leaf in case.recording.leaves
+        if leaf not in case.claimed and (tally := telling(case, leaf)) is not None
     }
     for site, leaves in case.grouped(starved, lambda leaf: starved[leaf].main_site()):
         first = min(leaves)
@@ -90,7 +92,7 @@ def _left_out(case: Case, leaf: int) -> SiteTally | None:
     life = case.life(leaf)
     tally = life.starved.get((True, False))
     never = tally is not None and not life.applied and tally.count == life.missing.count
-    return tally if never and leaf not in case.claimed else None
+    return tally if never else None
 
 
 RULE = Rule(

@@ -45,6 +45,7 @@ frozen parameters or such as no optimizer has.
 def check(case: Case) -> Iterator[Verdict]:
     """Starving leaves that a backward's root was made from, but not by the graph."""
     severed = {leaf: cut for leaf in case.starving() if (cut := _telling(case, leaf)) is not None}
+    severed |= {leaf: cut for leaf in case.recording.leaves if (cut := _before_step(case, leaf))}
     for _, leaves in case.grouped(severed, lambda leaf: place(severed[leaf])):
         cut = severed[min(leaves)]
         count = len(leaves)
@@ -85,6 +86,18 @@ def _since(case: Case) -> Iterator[Verdict]:
             ),
             span=Span(life.deposited.last + 1, case.everything().last, life.hungry),
         )
+
+
+def _before_step(case: Case, leaf: int) -> Severed | None:
+    """What cuts a leaf off from the loss that its steps are for, if they never apply anything.
+
+    What other losses left in its gradient is cleared by then, as it should be.
+    """
+    life = case.life(leaf)
+    if leaf in case.claimed or not life.deposited or life.applied or not life.missing:
+        return None
+    cuts = (cut for cut in case.evidence(leaf).severed if not cut.guessed)
+    return next((cut for cut in cuts if case.precedes_step(cut.backward, leaf)), None)
 
 
 def _telling(case: Case, leaf: int) -> Severed | None:

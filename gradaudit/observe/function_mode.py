@@ -118,14 +118,11 @@ class CallMode(TorchFunctionMode):
                 self.seconds += perf_counter() - began
         finally:
             if untraced:
-                self._go_on()
+                try:
+                    self._tracer.go_on()
+                except Exception as error:
+                    self._broke(error)
         return result
-
-    def _go_on(self) -> None:
-        try:
-            self._tracer.go_on()
-        except Exception as error:
-            self._broke(error)
 
     def _before(self, func: Any, args: Any) -> bool:
         try:

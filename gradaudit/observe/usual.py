@@ -1,7 +1,7 @@
-"""What is known of a backward, a step or a clearing to which nothing unheard of has happened.
+"""What is known of a backward, a step or a clearing that comes as it came before.
 
-Each is interned by the watch that makes it: the same from the same point on is one object, and
-what would be told of it, one event.
+Each is interned by the watch: the same from the same point on is one object, which holds the event
+that would be told of it.
 """
 
 from __future__ import annotations
@@ -11,7 +11,9 @@ from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from gradaudit.model.events import Event, Members
+from gradaudit.model.sites import Site
 from gradaudit.observe.beginnings import UnderWay
+from gradaudit.observe.by_hand import Habit
 
 #: What happens and where: of a backward, a step, a clearing, the end.
 Key: TypeAlias = "tuple[Hashable, ...]"
@@ -19,10 +21,11 @@ Key: TypeAlias = "tuple[Hashable, ...]"
 
 @dataclass(slots=True, eq=False)
 class UsualBackward:
-    """A backward that comes behind ``before``, where nothing is ever done by hand."""
+    """A backward that comes behind ``before``, with the ``habit`` of what is done in between."""
 
     before: Key
     key: Key
+    habit: Habit
     under_way: UnderWay
     stretch: tuple[Key, Key] = field(init=False)
 
@@ -36,6 +39,8 @@ class UsualStep:
 
     before: Key
     key: Key
+    habit: Habit
+    site: Site
     number: int
     members: Members
     present: Members
@@ -48,6 +53,8 @@ class UsualClearing:
 
     before: Key
     key: Key
+    habit: Habit
+    site: Site
     targets: Members
     held: Members
     events: tuple[Event, ...]

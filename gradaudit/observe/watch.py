@@ -113,10 +113,10 @@ class Watch:
 
     # -- points ----------------------------------------------------------------------------------
 
-    def point(self, key: Key) -> bool:
+    def point(self, key: Key) -> Habit | None:
         """Something is about to happen: first tell what was done by hand since the last time.
 
-        Returns whether nothing ever was, so that there was no need to look.
+        Returns the habit that this was, if it was one.
         """
         if len(self._keys) >= INTERNED:
             self._keys.clear()
@@ -129,23 +129,28 @@ class Watch:
             self._accumulation.end()
         if self.probing:
             self._probed_stretch(stretch)
-            return False
+            return None
         habit = self._habits.get(stretch)
         if key[0] != "backward":
             if habit is None:
                 if self._deferred is None:
                     self._strange_stretch(stretch)
-                return False
+                return None
             if not habit.events:
-                return True  # nothing was ever done by hand here: spare the look
+                return habit  # nothing was ever done by hand here: spare the look
         elif habit is not None and not habit.events and key[1] not in self._odd:
             self._spared = stretch  # likewise; what it would have found shows behind the backward
-            return True
+            return habit
+        return habit if self._look_behind(habit) else None
+
+    def _look_behind(self, habit: Habit | None) -> bool:
+        """Tell what was done by hand; whether it was the habit."""
         changes = self.gradients.look()
         if habit is not None and habit.explains(changes):
             for event in habit.events:
                 self.tell(event)
-        elif changes:
+            return True
+        if changes:
             for event in self._unexplained(changes):
                 self.tell(event)
         return False
@@ -328,7 +333,7 @@ class Watch:
                 evaluating = True
         return evaluating
 
-    # -- what is as it always was: the same as above, in fewer steps ------------------------------
+    # -- what comes as it came before: the same as above, in fewer steps --------------------------
 
     def usual(self, kind: Callable[..., _Usual], *what: Hashable) -> _Usual:
         """The one object for what is known of a kind of event."""
@@ -341,10 +346,10 @@ class Watch:
         return known
 
     def begins_as_usual(self, usual: UsualBackward) -> bool:
-        """A backward is about to run; whether there was no more to it."""
+        """A backward is about to run; whether it was told of."""
         if self.previous is not usual.before or self.probing:
             return False
-        beginning = usual.under_way.beginning
+        beginning, habit = usual.under_way.beginning, usual.habit
         if self._odd and beginning.site in self._odd:
             return False
         accumulation = self._accumulation
@@ -353,41 +358,48 @@ class Watch:
             if not self._counting:
                 accumulation.end()
         self.previous = usual.key
-        self._spared = usual.stretch
+        if habit.events:
+            self._look_behind(habit)
+        else:
+            self._spared = usual.stretch
         self._deferred = []
         if self._stepped_inside:
             self._stepped_inside.clear()
         return True
 
     def steps_as_usual(self, usual: UsualStep) -> bool:
-        """A step is about to run; whether there was no more to it."""
-        if not self._quiet(usual.before):
+        """A step is about to run; whether it was told of."""
+        if not self._passes(usual):
             return False
         present = self.gradients.holding(usual.members)
-        if present is not usual.present or self._present.get(usual.number) is not present:
-            return False
-        self.previous = usual.key
-        self.ledger.feed(usual.event)
+        if present is usual.present and self._present.get(usual.number) is present:
+            self.ledger.feed(usual.event)
+        else:
+            self.step(usual.site, usual.number, usual.members)
         return True
 
     def clears_as_usual(self, usual: UsualClearing) -> bool:
-        """A clearing to None is about to run; whether there was no more to it."""
-        if not self._quiet(usual.before):
+        """A clearing to None is about to run; whether it was told of."""
+        if not self._passes(usual):
             return False
-        if self.gradients.holding(usual.targets) is not usual.held:
-            return False
-        self.gradients.assume_empty(usual.targets)
-        self.previous = usual.key
-        for event in usual.events:
-            self.ledger.feed(event)
+        held = self.gradients.holding(usual.targets)
+        if held is usual.held:
+            self.gradients.assume_empty(usual.targets)
+            for event in usual.events:
+                self.ledger.feed(event)
+        else:
+            self.zero_grad(usual.site, usual.targets, held, to_none=True)
         return True
 
-    def _quiet(self, before: Key) -> bool:
-        """Whether nothing else is under way behind a point, nor left to be told."""
-        if self.previous is not before or self.probing or self._deferred is not None:
+    def _passes(self, usual: UsualStep | UsualClearing) -> bool:
+        """Whether it is the point before that was expected, and no backward is under way."""
+        if self.previous is not usual.before or self.probing or self._deferred is not None:
             return False
         if self._accumulation.beginning is not None:
             self._accumulation.end()
+        if usual.habit.events:
+            self._look_behind(usual.habit)
+        self.previous = usual.key
         return True
 
     # -- optimizers ------------------------------------------------------------------------------

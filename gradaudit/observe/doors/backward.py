@@ -90,7 +90,7 @@ class BackwardDoor:
                 return None
             key = ("backward", site)
             before = self._watch.previous
-            quiet = self._watch.point(key)
+            habit = self._watch.point(key)
             if self._attendance.checking:
                 self._attendance.check(key)
             asked = bool(self.evaluations.under_way)
@@ -100,8 +100,10 @@ class BackwardDoor:
             self._attendance.unchecked -= 1
             if self._attendance.unchecked <= 0:
                 self._attendance.checking = True
-            if quiet and under_way.usual and not (keeps or asked):
-                usual = self._watch.usual(UsualBackward, before, self._watch.previous, under_way)
+            if habit is not None and under_way.usual and not (keeps or asked):
+                usual = self._watch.usual(
+                    UsualBackward, before, self._watch.previous, habit, under_way
+                )
                 self._routines.learn(frame, self._sites.user_frame(frame), usual)
         except Exception as error:
             self._care.failed("a backward", error)

@@ -150,17 +150,16 @@ class SteppingDoor:
         key = ("step", site, known.number)
         watch = self._watch
         before = watch.previous
-        quiet = watch.point(key)
+        habit = watch.point(key)
         if self._attendance.checking:
             self._attendance.check(key)
         if not self._probe.over:
             self._prepare(frame)
         grad_mode_off = None if torch.is_grad_enabled() else self._probe.switch(frame)
         present, event = watch.step(site, known.number, known.members, grad_mode_off)
-        if quiet and self._probe.over and grad_mode_off is None and not closure:
-            usual = watch.usual(
-                UsualStep, before, watch.previous, known.number, known.members, present, event
-            )
+        if habit is not None and self._probe.over and grad_mode_off is None and not closure:
+            about = (site, known.number, known.members, present, event)
+            usual = watch.usual(UsualStep, before, watch.previous, habit, *about)
             self._usual_steps.learn(frame, self._sites.user_frame(frame), usual)
         return True
 
@@ -265,16 +264,15 @@ class SteppingDoor:
             key = ("clear", site, targets)
             watch = self._watch
             before = watch.previous
-            quiet = watch.point(key)
+            habit = watch.point(key)
             if self._attendance.checking:
                 self._attendance.check(key)
             held = watch.gradients.holding(targets)
             if to_none and not watch.probing:
                 events = watch.zero_grad(site, targets, held, to_none=True)
-                if quiet:
-                    usual = watch.usual(
-                        UsualClearing, before, watch.previous, targets, held, events
-                    )
+                if habit is not None:
+                    about = (site, targets, held, events)
+                    usual = watch.usual(UsualClearing, before, watch.previous, habit, *about)
                     self._usual_clearings.learn(frame, self._sites.user_frame(frame), usual)
                 return None
             if not self._probe.over:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+from collections.abc import Iterable
 
 from gradaudit import __version__
 from gradaudit.ledger.recording import Recording
@@ -33,7 +34,7 @@ _ALL_NORMS, _FEWEST_NORMS = 40_000, 10
 def assemble(recording: Recording | None, facts: RunFacts) -> Report:
     """Judge a recording, if there is one, and write the report."""
     if recording is None:
-        return _report(facts, None, (), (), ())
+        return _report(facts, None, _coverage(None, facts, ()), (), (), ())
     case = Case(
         recording,
         complete=facts.outcome == "completed",
@@ -42,13 +43,17 @@ def assemble(recording: Recording | None, facts: RunFacts) -> Report:
     )
     findings = judge(case)
     timelines = Timelines(case.ledger, len(recording.leaves))
-    parameters = _parameters(case, timelines)
-    return _report(facts, recording, findings, parameters, _optimizers(case), timelines.backwards)
+    parameters, optimizers = _parameters(case, timelines), _optimizers(case)
+    coverage = _coverage(recording, facts, case.gaps)
+    return _report(
+        facts, recording, coverage, findings, parameters, optimizers, timelines.backwards
+    )
 
 
 def _report(
     facts: RunFacts,
     recording: Recording | None,
+    coverage: Coverage,
     findings: tuple[Finding, ...],
     parameters: tuple[ParameterInfo, ...],
     optimizers: tuple[OptimizerInfo, ...],
@@ -64,7 +69,7 @@ def _report(
             () if recording is None else recording.devices,
         ),
         run=_run(facts, recording),
-        coverage=_coverage(recording, facts),
+        coverage=coverage,
         loops=() if recording is None else recording.loops,
         optimizers=optimizers,
         parameters=parameters,
@@ -102,13 +107,13 @@ def _run(facts: RunFacts, recording: Recording | None) -> Run:
     )
 
 
-def _coverage(recording: Recording | None, facts: RunFacts) -> Coverage:
+def _coverage(recording: Recording | None, facts: RunFacts, unjudged: Iterable[Gap]) -> Coverage:
     if recording is None:
         return Coverage(0, (Gap("everything", facts.unrecorded),))
     rest = Gap("the rest of the program", f"only the block at {facts.target} was audited")
     return Coverage(
         recording.probed_iterations,
-        recording.gaps if facts.whole else (*recording.gaps, rest),
+        (*recording.gaps, *unjudged, *(() if facts.whole else (rest,))),
         tuple(Stride(*run) for run in recording.ledger.samples.iterations),
     )
 

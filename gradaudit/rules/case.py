@@ -13,6 +13,7 @@ from gradaudit.ledger.recording import LeafFacts, Recording
 from gradaudit.ledger.records import OptimizerRecord
 from gradaudit.model.events import LossLeft, Severed
 from gradaudit.model.findings import Severity, Span
+from gradaudit.model.report import Gap
 from gradaudit.model.sites import Site
 
 #: The index of one among many of a kind: ``experts.3.weight``, ``layers[3].weight``.
@@ -45,6 +46,8 @@ _ENOUGH = 3
 class Case:
     """One recording under judgement; ``claimed`` are the leaves a root cause was found for.
 
+    ``gaps`` are the rules that failed.
+
     ``complete`` is whether what was recorded ran to its own end, ``cut_short`` whether a limit or a
     signal ended it (an exception of its own does neither); ``whole`` whether it is all of a
     program, so that nothing came before it or after.  Gradients of ``expected`` leaves are wanted,
@@ -66,6 +69,7 @@ class Case:
         self.whole = whole
         self.expected = expected
         self.claimed: set[int] = set()
+        self.gaps: list[Gap] = []
 
     @property
     def ledger(self) -> Ledger:

@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Iterable, Iterator
 
 from gradaudit.model.findings import SEVERITIES, Consequence, Finding, Related
+from gradaudit.model.report import Gap
 from gradaudit.model.sites import Location
 from gradaudit.rules.case import Case
 from gradaudit.rules.catalogue import ASKED, ASKED_OF_RANKS
@@ -18,7 +19,7 @@ def judge(case: Case) -> tuple[Finding, ...]:
     """All findings, the gravest first.
 
     Rules are asked from cause to consequence: what a verdict explains is claimed, and rules that
-    look for the cause of the same thing pass over it.
+    look for the cause of the same thing pass over it.  One that fails leaves a gap in the case.
     """
     return in_order(_finding(case, rule, verdict) for rule, verdict in _verdicts(case))
 
@@ -37,9 +38,17 @@ def _verdicts(case: Case) -> Iterator[tuple[RecordingRule, Verdict]]:
     if case.recording.broken:
         return  # the gap says so
     for rule in ASKED:
-        for verdict in rule.check(case):
+        for verdict in _asked(case, rule):
             case.claimed |= verdict.leaves | verdict.explains
             yield rule, verdict
+
+
+def _asked(case: Case, rule: RecordingRule) -> Iterator[Verdict]:
+    try:
+        yield from rule.check(case)
+    except Exception as error:  # told as a gap: what the other rules find is not lost with it
+        problem = f"{type(error).__name__}: {error}"
+        case.gaps.append(Gap(f"{rule.code} {rule.name}", f"the rule failed: {problem}"))
 
 
 def _stands(rule: RecordingRule, verdict: Verdict) -> bool:

@@ -11,8 +11,9 @@ import pytest
 from gradaudit.model.findings import SEVERITIES
 from gradaudit.model.run import RunFacts
 from gradaudit.rules.assemble import assemble
+from gradaudit.rules.case import Case
 from gradaudit.rules.catalogue import ASKED, ASKED_OF_RANKS, RULES
-from gradaudit.rules.judge import fingerprint
+from gradaudit.rules.judge import fingerprint, judge
 from gradaudit.rules.ranks import Ranks
 from gradaudit.rules.rule import (
     ACCUMULATION,
@@ -199,3 +200,21 @@ def test_a_script_without_torch_has_a_report_that_says_so():
     assert report.parameters == ()
     assert report.coverage.gaps[0].what == "everything"
     assert report.environment.torch is None
+
+
+def test_a_rule_that_fails_is_a_gap_and_the_others_speak(monkeypatch):
+    def fails(_):
+        raise KeyError("leaf")
+
+    recording = mixed().recording()
+    first, *others = ASKED
+    sound = [each for each in judge(Case(recording)) if each.rule != first.code]
+    assert sound
+    monkeypatch.setattr("gradaudit.rules.judge.ASKED", (replace(first, check=fails), *others))
+    report = assemble(recording, FACTS)
+    assert list(report.findings) == sound
+    (gap,) = report.coverage.gaps
+    assert (gap.what, gap.why) == (
+        f"{first.code} {first.name}",
+        "the rule failed: KeyError: 'leaf'",
+    )

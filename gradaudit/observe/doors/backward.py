@@ -107,7 +107,8 @@ class BackwardDoor:
                 self._routines.learn(frame, self._sites.user_frame(frame), usual)
         except Exception as error:
             self._care.failed("a backward", error)
-            self._probe.tracer.go_on()
+            with self._care.inside("passes of loops"):
+                self._probe.tracer.go_on()
             return None
         finally:
             self._care.seconds += perf_counter() - began

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import Literal
 
 from gradaudit.ledger.records import OptimizerRecord
 from gradaudit.ledger.stock import Entry
-from gradaudit.model.events import Members
 from gradaudit.model.sites import Site
 
 #: Why two contributions that were applied together may not belong together.
@@ -35,7 +34,7 @@ class Mixture:
 
 def mixtures(
     stock: Sequence[Entry],
-    members: Members,
+    members: Set[int],
     number: int | None,
     optimizers: Mapping[int, OptimizerRecord],
 ) -> Iterator[Mixture]:
@@ -73,7 +72,7 @@ def mixtures(
 def _stepped_between(
     entry: Entry,
     main: Entry,
-    members: Members,
+    members: Set[int],
     number: int | None,
     optimizers: Mapping[int, OptimizerRecord],
 ) -> int | None:
@@ -91,7 +90,7 @@ def _stepped_between(
 
 def _stepped_within(
     entry: Entry,
-    members: Members,
+    members: Set[int],
     number: int | None,
     optimizers: Mapping[int, OptimizerRecord],
 ) -> int | None:

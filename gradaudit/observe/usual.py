@@ -16,6 +16,9 @@ from gradaudit.observe.beginnings import UnderWay
 #: What happens and where: of a backward, a step, a clearing, the end.
 Key: TypeAlias = "tuple[Hashable, ...]"
 
+#: What lies between two of these.
+Stretch: TypeAlias = "tuple[Key, Key]"
+
 
 @dataclass(slots=True, eq=False)
 class UsualBackward:
@@ -24,7 +27,7 @@ class UsualBackward:
     before: Key
     key: Key
     under_way: UnderWay
-    stretch: tuple[Key, Key] = field(init=False)
+    stretch: Stretch = field(init=False)
 
     def __post_init__(self) -> None:
         self.stretch = (self.before, self.key)

@@ -10,6 +10,10 @@
 ``samples``   the values of all leaves, as they are sampled
 ``stretches`` from when to when they were zero or not finite
 ``stock``     what a gradient holds: contributions, each with its backward
+``mixtures``  what those have to do with each other that are applied together
 ``records``   what is known of optimizers, backwards and clearings
 ``ledger``    the fold itself
+``rhythm``    iterations like those before: counted first, folded later by ``linear`` arithmetic
+``tally``     how often something happened, and where
+``recording`` the lives, and the words to tell them in: what the rules are given
 """

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Iterator
+from collections.abc import Callable, Hashable, Iterable
 from typing import Any
 
 from gradaudit.ledger.cohorts import Cohort, Cohorts
 from gradaudit.ledger.cycle import Cycle
 from gradaudit.ledger.life import Life
 from gradaudit.ledger.linear import repeat
+from gradaudit.ledger.mixtures import mixtures
 from gradaudit.ledger.records import BackwardRecord, ClearingRecord, OptimizerRecord, Used
 from gradaudit.ledger.rhythm import Rhythm
 from gradaudit.ledger.samples import Samples
-from gradaudit.ledger.stock import Entry, Mixture
+from gradaudit.ledger.stock import Entry
 from gradaudit.ledger.testimony import Testimony
 from gradaudit.model import events as ev
 from gradaudit.model.events import Event, Members
@@ -341,66 +342,11 @@ class Ledger:
             if record is not None:
                 record.sources.add(entry.site)
         if len(stock) > 1 or (stock and stock[0].count > 1):
-            for mixture in self._mixtures(cohort, number):
+            for mixture in mixtures(stock, cohort.members, number, self.optimizers):
                 life.mix(mixture, iteration)
         if life.in_doubt:
             life.settle_doubts(self._used, iteration - 1)
         return life.apply(iteration)
-
-    def _mixtures(self, cohort: Cohort, number: int | None) -> Iterator[Mixture]:
-        """What the contributions before the last one have to do with it."""
-        *earlier, main = cohort.life.stock
-        for entry in cohort.life.stock:
-            other = self._stepped_within(cohort, entry, number) if entry.count > 1 else None
-            if other is not None:
-                yield Mixture("meanwhile", entry.site, main.site, other)
-        for entry in earlier:
-            if entry.site is main.site and main.again is None:
-                if entry.evaluating and not main.evaluating:  # one loop for both
-                    yield Mixture("evaluation", entry.site, main.site)
-                continue
-            if main.again is not None:
-                yield Mixture("again", main.site, entry.site)
-                continue
-            foreign = self._stepped_between(cohort, entry, main, number)
-            if foreign is not None:
-                yield Mixture("foreign", entry.site, main.site, foreign)
-            elif entry.evaluating and not main.evaluating:
-                yield Mixture("evaluation", entry.site, main.site)
-            elif main.evaluating and not entry.evaluating:
-                yield Mixture("evaluation behind", main.site, entry.site)
-            elif entry.read:
-                yield Mixture("read", entry.site, main.site)
-            else:
-                yield Mixture("beside", entry.site, main.site)
-
-    def _stepped_between(
-        self, cohort: Cohort, entry: Entry, main: Entry, number: int | None
-    ) -> int | None:
-        """The other optimizer that stepped between two backwards, using the first of them."""
-        for other, record in self.optimizers.items():
-            if (
-                other != number
-                and entry.last <= record.last_step < main.first
-                and entry.site in record.sources
-                and not cohort.members & record.members
-            ):
-                return other
-        return None
-
-    def _stepped_within(self, cohort: Cohort, entry: Entry, number: int | None) -> int | None:
-        """The optimizer that stepped while backwards of one place went on, with some of these.
-
-        It may be the one that steps now, if it did not have these leaves then.
-        """
-        for other, record in self.optimizers.items():
-            if (
-                entry.first <= record.last_step < entry.last
-                and entry.site in record.sources
-                and (other == number or not cohort.members & record.members)
-            ):
-                return other
-        return None
 
     def _updated(self, event: ev.Updated) -> None:
         self._happens(("update", event.site))

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Container
 from dataclasses import dataclass
 
-from gradaudit.ledger.stock import Entry, Mixture, put
+from gradaudit.ledger.mixtures import Mixture
+from gradaudit.ledger.stock import Entry, put
 from gradaudit.ledger.tally import SiteTally, Tally
 from gradaudit.ledger.timeline import Timeline
 from gradaudit.model.report import State

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
-
 from gradaudit.model.sites import Site
 
 #: How many entries one gradient keeps apart; beyond them those of one site are merged.
@@ -67,25 +64,3 @@ def put(stock: list[Entry], new: Entry) -> None:
                 entry.add(new)
                 return
     stock.append(new)
-
-
-#: Why two contributions that were applied together may not belong together.
-MixtureKind = Literal[
-    "foreign",  # another optimizer stepped in between, with what the stray backward gave it
-    "evaluation",  # the stray backward ran in eval mode, the other did not
-    "evaluation behind",  # the same, and the stray one came last
-    "again",  # both backwards were of the same root
-    "read",  # the user's code looked at the gradient in between
-    "beside",  # none of these
-    "meanwhile",  # both of one place, and an optimizer stepped in between with the first
-]
-
-
-@dataclass(frozen=True, slots=True)
-class Mixture:
-    """Contributions of two backwards that were applied together."""
-
-    kind: MixtureKind
-    stray: Site
-    main: Site
-    optimizer: int | None = None

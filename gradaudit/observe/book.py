@@ -276,7 +276,7 @@ class Book:
         Or ``<optimizer>.step``, and forgot to call it.
         """
         for path in self._sites.user_files():
-            for text in self._sites.sources[path].step_calls(name.rpartition(".")[2]):
+            for text in self._sites.sources[path].steps_of(name.rpartition(".")[2]):
                 return self._sites.at(path, text)
         return None
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from torch.optim import Optimizer
 
 from gradaudit.observe.leaves import undispatched
-from gradaudit.observe.watch import parameters_of
+from gradaudit.observe.optimizers import parameters_of
 
 
 @dataclass(slots=True, eq=False)

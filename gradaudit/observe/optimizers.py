@@ -25,7 +25,7 @@ from gradaudit.model.sites import Site
 from gradaudit.observe.dynamo import hide_step_hooks
 from gradaudit.observe.patches import Patches, without_this_frame
 from gradaudit.observe.sites import SiteBook
-from gradaudit.observe.watch import Watch, parameters_of
+from gradaudit.observe.watch import Watch
 
 
 @dataclass(slots=True, eq=False)
@@ -161,6 +161,11 @@ def _outside(optimizer: Optimizer, frame: FrameType | None) -> FrameType | None:
             outer = frame.f_back
         frame = frame.f_back
     return outer
+
+
+def parameters_of(group: dict[str, Any]) -> list[torch.Tensor]:
+    """All tensors in a param group of an optimizer."""
+    return [tensor for tensor in group.get("params", ()) if isinstance(tensor, torch.Tensor)]
 
 
 class OptimizerListener(Protocol):

@@ -275,7 +275,7 @@ class SourceFile:
                             return _span(each)
         return None
 
-    def step_calls(self, name: str) -> list[Text]:
+    def steps_of(self, name: str) -> list[Text]:
         """Every ``….<name>.step(…)`` and ``….step(….<name>)``, and ``….<name>.step`` uncalled."""
         return [
             _span(node)

@@ -18,6 +18,9 @@ from gradaudit.observe.by_hand import Habit
 #: What happens and where: of a backward, a step, a clearing, the end.
 Key: TypeAlias = "tuple[Hashable, ...]"
 
+#: What lies between two of these.
+Stretch: TypeAlias = "tuple[Key, Key]"
+
 
 @dataclass(slots=True, eq=False)
 class UsualBackward:
@@ -27,7 +30,7 @@ class UsualBackward:
     key: Key
     habit: Habit
     under_way: UnderWay
-    stretch: tuple[Key, Key] = field(init=False)
+    stretch: Stretch = field(init=False)
 
     def __post_init__(self) -> None:
         self.stretch = (self.before, self.key)

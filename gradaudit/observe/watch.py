@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Callable, Hashable
-from itertools import islice
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, TypeVar
 
 import torch
 
@@ -16,17 +15,12 @@ from gradaudit.model.sites import Site
 from gradaudit.observe.accumulation import Accumulation
 from gradaudit.observe.beginnings import Beginning
 from gradaudit.observe.by_hand import Deeds, Habit, unexplained
+from gradaudit.observe.eval_mode import EvalMode
 from gradaudit.observe.gradients import Changes, Gradients, Mark
 from gradaudit.observe.leaves import INTERNED, Leaf, Leaves, is_leaf, undispatched
-from gradaudit.observe.usual import Key, UsualBackward, UsualClearing, UsualStep
-
-#: What lies between two of these.
-Stretch: TypeAlias = "tuple[Key, Key]"
+from gradaudit.observe.usual import Key, Stretch, UsualBackward, UsualClearing, UsualStep
 
 _Usual = TypeVar("_Usual", UsualBackward, UsualStep, UsualClearing)
-
-#: How many modules are asked whether they are in eval mode.
-_ASKED = 4
 
 
 class Watch:
@@ -56,7 +50,7 @@ class Watch:
         self._parameters: dict[int, tuple[weakref.ref[torch.nn.Module], Members]] = {}
         self._zeroings: dict[Hashable, tuple[Event, ...]] = {}
         self._traces: dict[Changes, tuple[Event, ...]] = {}
-        self._owners: dict[Members, tuple[weakref.ref[torch.nn.Module], ...]] = {}
+        self._eval_mode = EvalMode(self.leaves)
         self._deferred: list[Event] | None = None
         self._stepped_inside: set[int] = set()
         self._present: dict[int, Members] = {}
@@ -90,12 +84,12 @@ class Watch:
         for known in (
             self._interned,
             self._traces,
-            self._owners,
             self._zeroings,
             self._keys,
             self._usual,
         ):
             known.clear()
+        self._eval_mode.let_go()
 
     def _died(self, dead: Members) -> None:
         """Leaves have died: no habit goes on reading them."""
@@ -287,7 +281,7 @@ class Watch:
         return deposited
 
     def _deposits(self, beginning: Beginning, deposited: Members, *, failed: bool = False) -> None:
-        evaluating = self._evaluating(deposited)
+        evaluating = self._eval_mode.of(deposited)
         key = (beginning, deposited, failed, evaluating)
         event = self._interned.get(key) or self._same(
             key, lambda: beginning.event(deposited, failed=failed, evaluating=evaluating)
@@ -314,93 +308,6 @@ class Watch:
             }
             for event in unexplained(Changes(by_hand, NOBODY), (), self.leaves.members):
                 self.ledger.feed(event)
-
-    def _evaluating(self, deposited: Members) -> bool:
-        """Whether the modules a backward reached are in eval mode, judging by a few of them."""
-        owners = self._owners.get(deposited)
-        if owners is None:
-            if len(self._owners) >= INTERNED:
-                self._owners.clear()
-            known = (self.leaves[leaf].module for leaf in sorted(deposited))
-            owners = tuple(islice((module for module in known if module is not None), _ASKED))
-            self._owners[deposited] = owners
-        evaluating = False
-        for owner in owners:
-            module = owner()
-            if module is not None:
-                if module.training:
-                    return False
-                evaluating = True
-        return evaluating
-
-    # -- what comes as it came before: the same as above, in fewer steps --------------------------
-
-    def usual(self, kind: Callable[..., _Usual], *what: Hashable) -> _Usual:
-        """The one object for what is known of a kind of event."""
-        key = (kind, *what)
-        known: _Usual | None = self._usual.get(key)
-        if known is None:
-            if len(self._usual) >= INTERNED:
-                self._usual.clear()
-            known = self._usual[key] = kind(*what)
-        return known
-
-    def begins_as_usual(self, usual: UsualBackward) -> bool:
-        """A backward is about to run; whether it was told of."""
-        if self.previous is not usual.before or self.probing:
-            return False
-        beginning, habit = usual.under_way.beginning, usual.habit
-        if self._odd and beginning.site in self._odd:
-            return False
-        accumulation = self._accumulation
-        if accumulation.beginning is not None:
-            self._counting = usual.before is usual.key and accumulation.counts(beginning)
-            if not self._counting:
-                accumulation.end()
-        self.previous = usual.key
-        if habit.events:
-            self._look_behind(habit)
-        else:
-            self._spared = usual.stretch
-        self._deferred = []
-        if self._stepped_inside:
-            self._stepped_inside.clear()
-        return True
-
-    def steps_as_usual(self, usual: UsualStep) -> bool:
-        """A step is about to run; whether it was told of."""
-        if not self._passes(usual):
-            return False
-        present = self.gradients.holding(usual.members)
-        if present is usual.present and self._present.get(usual.number) is present:
-            self.ledger.feed(usual.event)
-        else:
-            self.step(usual.site, usual.number, usual.members)
-        return True
-
-    def clears_as_usual(self, usual: UsualClearing) -> bool:
-        """A clearing to None is about to run; whether it was told of."""
-        if not self._passes(usual):
-            return False
-        held = self.gradients.holding(usual.targets)
-        if held is usual.held:
-            self.gradients.assume_empty(usual.targets)
-            for event in usual.events:
-                self.ledger.feed(event)
-        else:
-            self.zero_grad(usual.site, usual.targets, held, to_none=True)
-        return True
-
-    def _passes(self, usual: UsualStep | UsualClearing) -> bool:
-        """Whether it is the point before that was expected, and no backward is under way."""
-        if self.previous is not usual.before or self.probing or self._deferred is not None:
-            return False
-        if self._accumulation.beginning is not None:
-            self._accumulation.end()
-        if usual.habit.events:
-            self._look_behind(usual.habit)
-        self.previous = usual.key
-        return True
 
     # -- optimizers ------------------------------------------------------------------------------
 
@@ -470,7 +377,71 @@ class Watch:
             tell(event)
         return events
 
+    # -- what comes as it came before: the same as above, in fewer steps --------------------------
 
-def parameters_of(group: dict[str, Any]) -> list[torch.Tensor]:
-    """All tensors in a param group of an optimizer."""
-    return [tensor for tensor in group.get("params", ()) if isinstance(tensor, torch.Tensor)]
+    def usual(self, kind: Callable[..., _Usual], *what: Hashable) -> _Usual:
+        """The one object for what is known of a kind of event."""
+        key = (kind, *what)
+        known: _Usual | None = self._usual.get(key)
+        if known is None:
+            if len(self._usual) >= INTERNED:
+                self._usual.clear()
+            known = self._usual[key] = kind(*what)
+        return known
+
+    def begins_as_usual(self, usual: UsualBackward) -> bool:
+        """A backward is about to run; whether it was told of."""
+        if self.previous is not usual.before or self.probing:
+            return False
+        beginning, habit = usual.under_way.beginning, usual.habit
+        if self._odd and beginning.site in self._odd:
+            return False
+        accumulation = self._accumulation
+        if accumulation.beginning is not None:
+            self._counting = usual.before is usual.key and accumulation.counts(beginning)
+            if not self._counting:
+                accumulation.end()
+        self.previous = usual.key
+        if habit.events:
+            self._look_behind(habit)
+        else:
+            self._spared = usual.stretch
+        self._deferred = []
+        if self._stepped_inside:
+            self._stepped_inside.clear()
+        return True
+
+    def steps_as_usual(self, usual: UsualStep) -> bool:
+        """A step is about to run; whether it was told of."""
+        if not self._passes(usual):
+            return False
+        present = self.gradients.holding(usual.members)
+        if present is usual.present and self._present.get(usual.number) is present:
+            self.ledger.feed(usual.event)
+        else:
+            self.step(usual.site, usual.number, usual.members)
+        return True
+
+    def clears_as_usual(self, usual: UsualClearing) -> bool:
+        """A clearing to None is about to run; whether it was told of."""
+        if not self._passes(usual):
+            return False
+        held = self.gradients.holding(usual.targets)
+        if held is usual.held:
+            self.gradients.assume_empty(usual.targets)
+            for event in usual.events:
+                self.ledger.feed(event)
+        else:
+            self.zero_grad(usual.site, usual.targets, held, to_none=True)
+        return True
+
+    def _passes(self, usual: UsualStep | UsualClearing) -> bool:
+        """Whether it is the point before that was expected, and no backward is under way."""
+        if self.previous is not usual.before or self.probing or self._deferred is not None:
+            return False
+        if self._accumulation.beginning is not None:
+            self._accumulation.end()
+        if usual.habit.events:
+            self._look_behind(usual.habit)
+        self.previous = usual.key
+        return True

@@ -6,6 +6,8 @@
 ``case``       the questions rules ask of a recording
 ``cuts``       the words for what leaves the graph; ``reads`` for a `.grad` that was None
 ``provenance`` which backwards put what into the gradients that were applied
+``windows``    what a step usually applies, and what clearings take out of that
+``words``      small helps for the sentences
 ``follows``    what hangs below a cause
 ``judge``      lets every rule speak once; one root cause, one finding
 ``assemble``   writes the report; ``timelines`` what it tells of every iteration

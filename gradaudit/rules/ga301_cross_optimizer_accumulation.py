@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from gradaudit.ledger.stock import Mixture
+from gradaudit.ledger.mixtures import Mixture
 from gradaudit.ledger.tally import Tally
 from gradaudit.model.sites import Site
 from gradaudit.rules.case import Case

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import PurePath
 
-from gradaudit.ledger.stock import Mixture
+from gradaudit.ledger.mixtures import Mixture
 from gradaudit.ledger.tally import Tally
 from gradaudit.model.findings import Severity
 from gradaudit.rules.case import Case

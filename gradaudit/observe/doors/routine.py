@@ -10,6 +10,9 @@ from __future__ import annotations
 from types import FrameType
 from typing import Generic, TypeVar
 
+#: How many calls of a round are remembered; a steady loop has a handful.
+_MOST = 64
+
 Usual = TypeVar("Usual")
 
 
@@ -64,7 +67,3 @@ class Routines(Generic[Usual]):
         if self.latest is not None:
             self._known.clear()
             self.latest = None
-
-
-#: How many calls of a round are remembered; a steady loop has a handful.
-_MOST = 64

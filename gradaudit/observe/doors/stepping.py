@@ -54,17 +54,17 @@ class SteppingDoor:
 
     def observe(self, patches: Patches) -> list[Hook]:
         """Hear of constructions, steps and clearings."""
-        self._heard = watch_optimizers(patches, self)
-        return [self._heard]
+        self._steps = watch_optimizers(patches, self)
+        return [self._steps]
 
     def hide_from_dynamo(self, patches: Patches) -> None:
         """See :meth:`gradaudit.observe.optimizers.Steps.hide_from_dynamo`."""
-        self._heard.hide_from_dynamo(patches)
+        self._steps.hide_from_dynamo(patches)
 
     @property
     def compiled(self) -> bool:
         """Whether steps ran in a region that torch.compile had compiled: nobody heard of them."""
-        return self._heard.compiled
+        return self._steps.compiled
 
     # -- construction ----------------------------------------------------------------------------
 
@@ -99,8 +99,8 @@ class SteppingDoor:
             if self._arrivals.ours():
                 self._backward.evaluations.begin(optimizer)
                 self._probe.mode.stepping = True
-                if not self._heard.attended:
-                    self._heard.attend(True)
+                if not self._steps.attended:
+                    self._steps.attend(True)
         except Exception as error:
             self._care.failed("a step", error)
 
@@ -119,7 +119,7 @@ class SteppingDoor:
             ):
                 self._usual_steps.latest = latest.next
                 members = latest.next.usual.members
-            elif self._steps(optimizer, frame, closure=closure):
+            elif self._listens(optimizer, frame, closure=closure):
                 members = self._optimizers.find(optimizer).members
             else:
                 return
@@ -129,7 +129,7 @@ class SteppingDoor:
                 if self._probe.over and self._watch.fed_unseen():
                     self._probe.surprised(frame)
             if not closure and (
-                self._watch.surprised or self._heard.attended or not self._probe.over
+                self._watch.surprised or self._steps.attended or not self._probe.over
             ):
                 self._attend(frame)
         except Exception as error:
@@ -137,7 +137,7 @@ class SteppingDoor:
         finally:
             self._care.seconds += perf_counter() - began
 
-    def _steps(self, optimizer: Optimizer, frame: FrameType, *, closure: bool) -> bool:
+    def _listens(self, optimizer: Optimizer, frame: FrameType, *, closure: bool) -> bool:
         """Whether the step is anything to listen to; then it has been told of."""
         arrivals = self._arrivals
         if arrivals.known != get_ident() and not arrivals.expected(frame):
@@ -183,8 +183,8 @@ class SteppingDoor:
         probing = not self._probe.over
         if probing:
             self._probe.pause()
-        if probing is not self._heard.attended:
-            self._heard.attend(probing)
+        if probing is not self._steps.attended:
+            self._steps.attend(probing)
 
     def step_leaves(self, optimizer: Optimizer, frame: FrameType, *, closure: bool) -> None:
         """A step with a closure has applied what the closure's backwards left."""

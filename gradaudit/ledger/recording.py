@@ -19,6 +19,7 @@ class LeafFacts:
     ``differentiated`` ones had their gradients computed by ``torch.autograd.grad``.
     ``path`` is the same without the number that tells leaves of equal names apart.
     ``escaped`` is where a container or a plain tensor kept it from being registered in its module.
+    ``unseen`` ones were made when the dataflow was not followed any more.
     ``elsewhere`` is whether an optimizer has it of which nothing else was seen.
     ``evaluating`` is whether the module that owns it was in eval mode in training.
     ``replicated`` is whether DistributedDataParallel keeps it equal on all ranks;
@@ -39,6 +40,7 @@ class LeafFacts:
     derived: bool = False
     differentiated: bool = False
     by_library: bool = False
+    unseen: bool = False
     elsewhere: bool = False
     replicated: bool = False
     value_norm: tuple[tuple[int, float], ...] = ()

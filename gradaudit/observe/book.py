@@ -249,7 +249,7 @@ class Book:
         ledger = self._watch.ledger
         return Recording(
             ledger=ledger,
-            leaves=self._leaf_facts(replicas.weights()),
+            leaves=self._leaf_facts(replicas.weights(), probe.horizon),
             optimizers={
                 known.number: self._optimizer_facts(known) for known in self._optimizers.all
             },
@@ -280,7 +280,9 @@ class Book:
                 return self._sites.at(path, text)
         return None
 
-    def _leaf_facts(self, weights: dict[int, dict[int, float]]) -> dict[int, LeafFacts]:
+    def _leaf_facts(
+        self, weights: dict[int, dict[int, float]], horizon: int
+    ) -> dict[int, LeafFacts]:
         taken: Counter[str] = Counter()
         facts = {}
         for leaf in self._watch.leaves.all():
@@ -308,6 +310,7 @@ class Book:
                 derived=leaf.derived,
                 differentiated=leaf.differentiated,
                 by_library=leaf.by_library,
+                unseen=leaf.number >= horizon,
                 elsewhere=leaf.number in self._elsewhere,
                 replicated=leaf.replicated,
                 value_norm=tuple(weights.get(leaf.number, {}).items()),

@@ -90,6 +90,8 @@ class Probe:
         self._until: int | None = None
         self._reopenings = 0
         self._began_at = 0
+        #: the number that the next leaf had when it ended: from there on their use is not seen
+        self.horizon = sys.maxsize
         #: in how many files a switch was looked for that nobody saw, and the one that was found
         self._searched = 0
         self._switch: Site | None = None
@@ -193,6 +195,7 @@ class Probe:
         self._reopenings += 1
         self._began_at = self._watch.ledger.iterations
         self._until = self._began_at + REOPENED_ITERATIONS
+        self.horizon = sys.maxsize
         self.over = self._ending = self._armed = self._resting = False
         self._pauses = 0
         self._watch.deeds.take()  # what was done when the probe ended is long over
@@ -223,6 +226,7 @@ class Probe:
         if self.over:
             return
         self.over = True
+        self.horizon = self._watch.leaves.next_number
         self._watch.probing = self._left = self._untraced = self.mode.listening = False
         with ExitStack() as each:  # one that fails keeps none of the others from being done
             each.callback(self.dataflow.nodes.forget)

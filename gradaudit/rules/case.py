@@ -84,7 +84,32 @@ class Case:
 
     def evidence(self, leaf: int) -> Evidence:
         """The facts about a leaf."""
-        return self.ledger.evidence[leaf]
+        return self.ledger.evidence[self._witnesses.get(leaf, leaf)]
+
+    @cached_property
+    def _witnesses(self) -> dict[int, int]:
+        """Leaves whose use went unseen, each with one made at the same place that fared alike.
+
+        Such are the models of later folds, made when the probe had been opened often enough.
+        """
+        starving = [leaf for leaf in self.recording.leaves if not self.life(leaf).deposited]
+        known: dict[object, int] = {}
+        for leaf in starving:
+            if not self.facts(leaf).unseen:
+                known.setdefault(self._making(leaf), leaf)
+        return {
+            leaf: known[making]
+            for leaf in starving
+            if self.facts(leaf).unseen and (making := self._making(leaf)) in known
+        }
+
+    def _making(self, leaf: int) -> object:
+        stack = created_stack(self.ledger.evidence[leaf])
+        return (stack, self.facts(leaf).shape) if stack else leaf
+
+    def unseen(self, leaf: int) -> bool:
+        """Whether nobody saw what a leaf was used for, nor one like it."""
+        return self.facts(leaf).unseen and leaf not in self._witnesses
 
     def facts(self, leaf: int) -> LeafFacts:
         """The words about a leaf."""
@@ -116,9 +141,9 @@ class Case:
         """
         fated = set(leaves)
         under: dict[Site, set[int]] = {}
-        for leaf, evidence in self.ledger.evidence.items():
+        for leaf in self.ledger.evidence:
             if leaf in self.recording.leaves:
-                for site in stack(evidence):
+                for site in stack(self.evidence(leaf)):
                     under.setdefault(site, set()).add(leaf)
         chosen: dict[int, Site] = {}
         for leaf in fated:

@@ -52,6 +52,8 @@ _HELP_AS_NUMBER = (
     "(torch.exp for math.exp); if not, use the parameter in the forward pass, or remove it."
 )
 
+_MADE_LATE = "they were made when operations were not followed any more"
+
 
 def check(case: Case) -> Iterator[Verdict]:
     """Starving leaves that entered no operation at all, beside what was trained or refused."""
@@ -64,11 +66,11 @@ def check(case: Case) -> Iterator[Verdict]:
         if case.evidence(leaf).requires_grad and case.evidence(leaf).entered is None
     ]
     blind = case.recording.blind
-    for site, leaves in case.gathered(unused, created_stack):
+    unseen = [leaf for leaf in unused if blind is not None or case.unseen(leaf)]
+    for site, leaves in case.gathered(unseen, created_stack):
+        yield _unexplained(case, site, leaves, blind or _MADE_LATE)
+    for site, leaves in case.gathered(set(unused).difference(unseen), created_stack):
         count = len(leaves)
-        if blind is not None:
-            yield _unexplained(case, site, leaves, blind)
-            continue
         exported = next(
             filter(None, (case.evidence(leaf).exported for leaf in sorted(leaves))), None
         )

@@ -45,6 +45,7 @@ class Story:
         named: bool = True,
         created: Site | None = None,
         differentiated: bool = False,
+        unseen: bool = False,
     ) -> None:
         number = self._numbers[name] = len(self._numbers)
         self._facts[number] = LeafFacts(
@@ -60,6 +61,7 @@ class Story:
             escaped,
             name,
             differentiated=differentiated,
+            unseen=unseen,
         )
         self.ledger.feed(
             ev.LeafSeen(number, kind, requires_grad, created or at(f"{name} = make()"))

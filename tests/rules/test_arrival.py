@@ -43,6 +43,22 @@ def test_unused_parameters_of_one_line_are_one_finding():
     ]
 
 
+def test_what_was_made_unseen_fares_like_what_was_made_at_the_same_place():
+    made = at("self.body = Linear()")
+    story = Story("head")
+    story.born("first", created=made)
+    story.born("later", created=made, unseen=True)
+    story.born("other", created=at("self.other = Linear()"), unseen=True)
+    story.optimizer("optimizer", "head", "first", "later", "other")
+    story.entered("head", "first")
+    story.severed("first", line="h = body(x).detach()")
+    story.train("head")
+    cut, unknown = story.findings()
+    assert brief(cut) == ("GA102", "error", ("first", "later"), "h = body(x).detach()")
+    assert brief(unknown) == ("GA101", "warning", ("other",), "self.other = Linear()")
+    assert "why was not seen" in unknown.message
+
+
 def test_an_unused_parameter_of_no_optimizer_is_fine():
     story = Story("body", "spare")
     story.optimizer("optimizer", "body")

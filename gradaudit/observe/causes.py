@@ -46,20 +46,23 @@ class _Spoilt:
 
 
 class Causes:
-    """Tells which operations spoilt gradients."""
+    """Tells which operations spoilt gradients.
+
+    Whatever leaves it names are ``told`` to the ledger first.
+    """
 
     def __init__(
         self,
         lines: Lines,
         hooks: Hooks,
         sites: SiteBook,
-        members: Callable[[Iterable[int]], Members],
+        told: Callable[[Iterable[int]], Members],
         forward: Forward,
     ) -> None:
         self._lines = lines
         self._hooks = hooks
         self._sites = sites
-        self._members = members
+        self._told = told
         self._forward = forward
 
     def begins(
@@ -99,7 +102,7 @@ class Causes:
         return [
             *(
                 ev.NonfiniteMade(
-                    by.site, by.operation, self._members(leaves), site, finite, by.by, by.leaf
+                    by.site, by.operation, self._told(leaves), site, finite, by.by, by.leaf
                 )
                 for by, leaves in spoilt.items()
             ),
@@ -118,6 +121,8 @@ class Causes:
         birth = self._forward.behind(roots, origin.node)
         if birth is None:
             return _Spoilt(place, operation, "backward")
+        if birth.leaf is not None:
+            self._told((birth.leaf,))
         raw = birth.node.site
         place = None if raw is None else self._sites.of(raw)
         return _Spoilt(place, spoken(birth.node.operation), birth.by, birth.leaf)
@@ -137,7 +142,7 @@ class Causes:
         )
         if satisfied and why not in CONSTANT:
             why = "satisfied"
-        return ev.ZeroMade(place, operation, self._members(leaves), site, why)
+        return ev.ZeroMade(place, operation, self._told(leaves), site, why)
 
     def _place(self, origin: Origin) -> tuple[bool, str, Site | None]:
         """Whether it is a hook, what that or the operation is called, and where it stands."""

@@ -78,7 +78,8 @@ class Forward:
             before = [(self._rank(each), each) for each in self._known(node.parents)]
             worst = max((each for each, _ in before), default=_FINITE)
             if worst == _FINITE:
-                return Birth(node, "forward")
+                computed = before or (node.connected and node.parents)
+                return Birth(node, "forward" if computed else "value")
             bad = next(each for found, each in before if found == worst)
             if worst < rank:  # NaN of Inf, which may be there on purpose
                 birth = self._entered(node, bad) or self._birth(bad)
@@ -90,7 +91,7 @@ class Forward:
 
     def _entered(self, node: Node, bad: Node) -> Birth | None:
         """How NaN or Inf came in, if it was not computed."""
-        if bad.leaf is not None:
+        if self._alive(bad) is not None:
             return Birth(node, "leaf", bad.leaf)
         if bad.connected or bad.parents:
             return None
@@ -104,22 +105,27 @@ class Forward:
             if id(node) in seen:
                 continue
             seen.add(id(node))
-            if node.size is not None or node.leaf is not None:
+            if node.size is not None or self._alive(node) is not None:
                 yield node
             else:
                 queue.extend(node.parents)
 
     def _rank(self, node: Node) -> int:
-        size = node.size
-        if node.leaf is not None:
-            tensor = strong(self._leaves[node.leaf].reference)
-            size = largest(tensor) if tensor is not None and measurable(tensor) else None
+        size, leaf = node.size, self._alive(node)
+        if leaf is not None:
+            size = largest(leaf) if measurable(leaf) else None
         if size is None:
             return _FINITE
         number = float(size)
         if isfinite(number):
             return _FINITE
         return _NAN if isnan(number) else _INFINITE
+
+    def _alive(self, node: Node) -> torch.Tensor | None:
+        """The leaf that a node stands for, if it is one and still there."""
+        if node.leaf is None or node.leaf not in self._leaves:
+            return None
+        return strong(self._leaves[node.leaf].reference)
 
 
 def _meant(birth: Birth) -> bool:

@@ -73,7 +73,7 @@ class Probe:
             nodes.lines,
             self.dataflow.hooks,
             sites,
-            watch.leaves.members,
+            watch.leaves.told,
             Forward(nodes, watch.leaves),
         )
         self.tracer = LoopTracer(sites, self.safe_moment, leaving, failed)

@@ -15,9 +15,10 @@ DOCUMENTATION = """
 ## What it finds
 A step applied a gradient that holds NaN or Inf. The finding points at the operation that made it of
 finite numbers, the first to do so: in its backward, or in the forward already, though NaN may have
-been masked out of the loss. If nothing made it, because the data or a parameter held it, that is
-said. Where it happened after the first iterations, which are watched closely, the finding points at
-the backward. A hook of a tensor, or a backward hook of a module, counts as an operation.
+been masked out of the loss. If the data or a parameter held it, that is said; if a step had made
+the parameter so, the finding points at the step. Where it happened after the first iterations,
+which are watched closely, it points at the backward. A hook of a tensor, or a backward hook of a
+module, counts as an operation.
 
 ## Why it matters
 One such step turns the parameters into NaN, and with them everything that is computed from then on.
@@ -137,14 +138,16 @@ def _explained(case: Case, leaf: int, made: NonfiniteMade | None) -> bool:
 def _site(case: Case, leaf: int, made: NonfiniteMade | None) -> Site | None:
     if made is None:
         return case.life(leaf).deposited.main_site()
-    if _stepped(case, made):
+    if _stepped(case, leaf, made):
         return case.step_site(leaf)
     return made.site or made.backward
 
 
-def _stepped(case: Case, made: NonfiniteMade) -> bool:
-    """Whether a step made a leaf itself NaN or Inf, of gradients that were finite."""
-    return made.leaf is not None and bool(case.ledger.samples[made.leaf].norms)
+def _stepped(case: Case, leaf: int, made: NonfiniteMade) -> bool:
+    """Whether updates had applied finite gradients to the leaf that held NaN or Inf itself."""
+    if made.leaf is None:
+        return False
+    return 0 <= case.life(made.leaf).applied.first < case.ledger.samples[leaf].nonfinite.first
 
 
 def _verdict(
@@ -166,8 +169,9 @@ def _verdict(
         message = f"{subject} was found to hold NaN or Inf, and {steps} or shortly before"
         help_ = _UNSEEN
     else:
-        message = f"{_story(case, made, subject)}, and {steps}"
-        help_ = _help(case, made)
+        stepped = _stepped(case, min(leaves), made)
+        message = f"{_story(case, made, subject, stepped=stepped)}, and {steps}"
+        help_ = _help(made, stepped=stepped)
     return Verdict(
         message,
         help_,
@@ -179,26 +183,46 @@ def _verdict(
     )
 
 
-def _story(case: Case, made: NonfiniteMade, subject: str) -> str:
-    """What became NaN or Inf by what."""
-    operation = spoken(made.site, made.operation)
-    if made.by == "forward":
-        return f"{operation} makes NaN or Inf, and so {subject} holds it"
-    if made.by == "value":
-        return f"{operation} holds NaN or Inf before it meets any parameter, and so does {subject}"
-    if made.by == "input":
-        return f"{operation} is given NaN or Inf by data or a buffer, and so {subject} holds it"
-    if made.leaf is not None:
-        name = case.name(made.leaf)
-        origin = "was made" if _stepped(case, made) else "is, before any step,"
-        by = " by a step" if _stepped(case, made) else ""
-        return f"`{name}` itself {origin} NaN or Inf{by}, and so {subject} holds it"
-    if made.by == "hook":
-        return f"the backward hook `{made.operation}` makes {subject} NaN or Inf"
-    return f"the backward of {operation} makes {subject} NaN or Inf"
+#: What became NaN or Inf by what, and the first link of the chain.
+_STORIES: dict[Spoiler, tuple[str, str]] = {
+    "backward": (
+        "the backward of {operation} makes {subject} NaN or Inf",
+        "the backward of {name}, run here, makes NaN or Inf",
+    ),
+    "forward": (
+        "{operation} makes NaN or Inf, and so {subject} holds it",
+        "{name} makes NaN or Inf",
+    ),
+    "value": (
+        "{operation} holds NaN or Inf before it meets any parameter, and so does {subject}",
+        "{name} holds NaN or Inf",
+    ),
+    "input": (
+        "{operation} is given NaN or Inf by data or a buffer, and so {subject} holds it",
+        "{name} is given NaN or Inf",
+    ),
+    "leaf": (
+        "{leaf} itself {origin}, and so {subject} holds it",
+        "{name} is given NaN or Inf",
+    ),
+    "hook": (
+        "the backward hook {name} makes {subject} NaN or Inf",
+        "the backward hook {name} makes NaN or Inf",
+    ),
+}
 
 
-def _help(case: Case, made: NonfiniteMade) -> str:
+def _story(case: Case, made: NonfiniteMade, subject: str, *, stepped: bool) -> str:
+    return _STORIES[made.by][0].format(
+        operation=spoken(made.site, made.operation),
+        name=f"`{made.operation}`",
+        subject=subject,
+        leaf="" if made.leaf is None else f"`{case.name(made.leaf)}`",
+        origin="was made NaN or Inf by a step" if stepped else "is, before any step, NaN or Inf",
+    )
+
+
+def _help(made: NonfiniteMade, *, stepped: bool) -> str:
     if made.by == "hook":
         return _HOOKED
     if made.by == "forward":
@@ -206,25 +230,15 @@ def _help(case: Case, made: NonfiniteMade) -> str:
     if made.by in ("value", "input"):
         return _GIVEN
     if made.by == "leaf":
-        return _STEPPED if _stepped(case, made) else _UNINITIALISED
+        return _STEPPED if stepped else _UNINITIALISED
     return _ADVICE.get(made.operation, _GENERAL if made.loss_finite else _FORWARD)
-
-
-_LINKS: dict[Spoiler, str] = {
-    "backward": "the backward of `{}`, run here, makes NaN or Inf",
-    "forward": "`{}` makes NaN or Inf",
-    "value": "`{}` holds NaN or Inf",
-    "input": "`{}` is given NaN or Inf",
-    "leaf": "`{}` is given NaN or Inf",
-    "hook": "the backward hook `{}` makes NaN or Inf",
-}
 
 
 def _chain(case: Case, leaf: int, made: NonfiniteMade | None) -> Iterator[Link]:
     if made is None:
         yield Link("a backward deposits it", case.life(leaf).deposited.main_site())
     else:
-        yield Link(_LINKS[made.by].format(made.operation), made.site)
+        yield Link(_STORIES[made.by][1].format(name=f"`{made.operation}`"), made.site)
         yield Link(
             "in this backward"
             if made.loss_finite

@@ -101,6 +101,14 @@ def test_a_leaf_that_held_it_itself_is_told():
     assert spoilt(lambda: ((w * 2) * v).square().sum(), w, v) == {("mul", "leaf")}
 
 
+def test_what_a_leaf_held_that_is_gone_is_a_value():
+    def weighed(w: torch.Tensor) -> torch.Tensor:
+        return leaf(1.0, float("nan")).detach() * w
+
+    w = leaf(1.0, 2.0)
+    assert spoilt(lambda: weighed(w).sum(), w) == {("tensor", "value")}
+
+
 def test_sizes_are_not_asked_for_inside_of_transforms():
     w = leaf(1.0, 2.0)
     assert spoilt(lambda: torch.vmap(lambda x: (x * w).sum())(torch.ones(3, 2)).sum(), w) == set()

@@ -167,10 +167,15 @@ class Story:
         line: str | None = "h.sqrt()",
         operation: str = "sqrt",
         finite: bool = True,
+        held_by: str | None = None,
     ) -> None:
         site = None if line is None else at(line)
+        by: ev.Spoiler = "backward" if held_by is None else "leaf"
+        leaf = None if held_by is None else min(self.of(held_by))
         self.ledger.feed(
-            ev.NonfiniteMade(site, operation, self.of(*names), at("loss.backward()"), finite)
+            ev.NonfiniteMade(
+                site, operation, self.of(*names), at("loss.backward()"), finite, by, leaf
+            )
         )
 
     def zeroed(self, *names: str, kind: ev.ZeroKind, line: str | None = "h.round()") -> None:

@@ -66,6 +66,23 @@ def test_what_was_not_seen_is_said_to_be_so_and_points_at_the_backward():
     assert "not seen" in finding.help
 
 
+def test_a_parameter_that_held_it_itself_was_made_so_by_a_step_or_never_had_a_value():
+    for since, line in ((0, "h * a"), (2, "optimizer.step()")):
+        story = trained(*NET)
+        for number in range(6):
+            bad = NET if number >= since else ()
+            story.zero(*NET)
+            story.backward(*NET)
+            if bad:
+                story.spoilt(*NET, line="h * a", operation="mul", held_by="a")
+            story.step()
+            story.sampled(nonfinite=bad)
+        finding = story.finding()
+        assert brief(finding) == ("GA501", "error", NET, line)
+        assert ("by a step" in finding.message) == (since > 0)
+        assert ("torch.empty" in finding.help) == (since == 0)
+
+
 def test_what_no_step_applied_is_nothing_and_explains_nothing_later():
     story = trained(*NET)
     for number in range(8):

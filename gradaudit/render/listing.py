@@ -80,7 +80,8 @@ def _listing(loop: Loop, findings: Iterable[Finding]) -> Listing:
     broken: dict[_Key, list[Finding]] = {}
     inside, outside = dict(seen), dict[_Key, Location]()
     last = max((line for path, line in seen if path == loop.location.path), default=0)
-    for finding, place in ((finding, finding.location) for finding in findings):
+    for finding in findings:
+        place = finding.location
         if place is None:
             continue
         if _key(place) in seen or _within(place, loop, last):

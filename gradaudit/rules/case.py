@@ -28,6 +28,9 @@ FOR_GOOD = 5
 #: How many iterations at the end of a run count as its end.
 _LATELY = 2
 
+#: How many iterations of a run that was ended from outside tell what it never does.
+_ENOUGH = 3
+
 
 def created_stack(evidence: Evidence) -> tuple[Site, ...]:
     """The calls of the user's in which a leaf was made, the innermost first."""
@@ -37,10 +40,6 @@ def created_stack(evidence: Evidence) -> tuple[Site, ...]:
 def entered_stack(evidence: Evidence) -> tuple[Site, ...]:
     """The calls of the user's in which a leaf was first used, the innermost first."""
     return () if evidence.entered is None else (evidence.entered, *evidence.entered_under)
-
-
-#: How many iterations of a run that was ended from outside tell what it never does.
-_ENOUGH = 3
 
 
 class Case:
@@ -194,6 +193,13 @@ class Case:
                 return max(record.step_sites, key=record.step_sites.__getitem__)
         return None
 
+    def precedes_step(self, backward: Site, leaf: int) -> bool:
+        """Whether a backward is the one after which the optimizer of a leaf is stepped."""
+        return any(
+            record.after and max(record.after, key=record.after.__getitem__) is backward
+            for record in self.optimizers_of(leaf)
+        )
+
     def perhaps_updated_unseen(self, leaf: int) -> bool:
         """Whether the script may well update a leaf by hand, where that could not be seen.
 
@@ -224,14 +230,14 @@ class Case:
         """
         return self.evidence(leaf).kind == "tensor" and self.facts(leaf).differentiated
 
-    # -- copies and replacements ---------------------------------------------------------------
-
     def wanted_by_reader(self, leaf: int) -> bool:
         """Whether the script reads its gradient for its own sake.
 
         Not in one go with those that are trained, as whoever logs the norm of all gradients does.
         """
         return not self.ledger.monitors.issuperset(self.life(leaf).was_read.sites)
+
+    # -- copies and replacements ---------------------------------------------------------------
 
     @cached_property
     def _copies(self) -> dict[int, list[int]]:
@@ -284,13 +290,6 @@ class Case:
         if heir is None or heir not in self.recording.leaves:
             return False
         return self.owned(heir) and bool(self.life(heir).applied)
-
-    def precedes_step(self, backward: Site, leaf: int) -> bool:
-        """Whether a backward is the one after which the optimizer of a leaf is stepped."""
-        return any(
-            record.after and max(record.after, key=record.after.__getitem__) is backward
-            for record in self.optimizers_of(leaf)
-        )
 
     # -- starving ------------------------------------------------------------------------------
 

@@ -12,7 +12,8 @@ from gradaudit.rules.words import does, several
 
 DOCUMENTATION = """
 ## What it finds
-A trainable parameter that never took part in any forward that was backpropagated.
+A trainable parameter that never took part in any forward that was backpropagated, or not in the one
+whose backward torch refuses. If only its value was handed to Python, as a number, that is said.
 
 ## Why it matters
 It keeps the values it was initialised with. The optimizer steps over it in silence, and in

@@ -16,7 +16,8 @@ DOCUMENTATION = """
 ## What it finds
 A parameter took part in the computation of the loss, but an operation between it and the loss left
 the autograd graph. The finding points at that operation; where grad mode was switched off, at the
-`with`, the decorator or the call that switched it.
+`with`, the decorator or the call that switched it. The loss is the one that its step is for,
+whatever other losses leave in its gradient that is cleared before.
 
 ## Why it matters
 The loss still falls, because the layers behind the cut learn. Those before it never change.
@@ -29,8 +30,10 @@ loss = criterion(self.head(features), y)
 
 ## Instead
 Drop the `detach()`, `.data`, `.item()`, `.numpy()` or `torch.tensor(...)` on the way to the loss,
-and keep `torch.no_grad()` for evaluation. If the part before the cut is meant to stay as it is,
-freeze it and leave it out of the optimizer: then the code says what it does.
+pass `create_graph=True` to a `torch.autograd.grad` whose result goes into it, use a parameter and
+not the copy of its values in another one, and keep `torch.no_grad()` for evaluation. If the part
+before the cut is meant to stay as it is, freeze it and leave it out of the optimizer: then the code
+says what it does.
 
 ## When it is fine
 Where another path from the parameter to the loss is alive (straight-through estimators,

@@ -17,7 +17,9 @@ from gradaudit.rules.words import does, several
 DOCUMENTATION = """
 ## What it finds
 An optimizer steps, or `.grad` is read, but no backward ever ran for the parameter, or grad mode was
-switched off for good.
+switched off for good; or the backward of another loss did, whose gradients are cleared, and the
+loss that is computed between the clearing and the step is never backpropagated. As a note: a
+`.grad` that is read by name before the backward or behind the clearing.
 
 ## Why it matters
 `optimizer.step()` skips parameters without a gradient and says nothing: the loop runs, and nothing
@@ -98,7 +100,7 @@ def _verdicts(
             site,
             members,
             chain=(
-                Link("the loss is computed here", _loss_left(case, first)),
+                Link("the loss is computed here", _site_of_loss(case, first)),
                 Link("stepped here without a gradient", case.step_site(first)),
                 *read_links(case, members),
             ),
@@ -228,7 +230,7 @@ def _replaced_by_autograd_grad(case: Case) -> Site | None:
     return None
 
 
-def _loss_left(case: Case, leaf: int) -> Site | None:
+def _site_of_loss(case: Case, leaf: int) -> Site | None:
     left = case.evidence(leaf).loss_left
     return None if left is None else left.site
 

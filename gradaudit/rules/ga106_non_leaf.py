@@ -35,7 +35,9 @@ or `torch.randn(4, 2, device="cuda", requires_grad=True)`. To look at the gradie
 intermediate value, call `value.retain_grad()` before the backward.
 
 ## When it is fine
-After `retain_grad()` the gradient is there, and nothing is reported.
+After `retain_grad()` the gradient is there, and nothing is reported. Neither is a result that a
+loop over tensors comes upon, if it finds the gradients of others on the same line and does not
+update them by hand; where it never finds one, it is a warning if the script trains something else.
 
 ## References
 - torch.Tensor.is_leaf, torch.Tensor.retain_grad

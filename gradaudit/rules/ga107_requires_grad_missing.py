@@ -29,8 +29,8 @@ optimizer = torch.optim.SGD([w], lr=0.1)    # steps over w in silence
 `torch.zeros(3, requires_grad=True)`, or `w.requires_grad_()`; in a module, `nn.Parameter`.
 
 ## When it is fine
-Buffers and data need no gradient, as long as nobody asks for one. `if x.grad is not None:` is a
-warning where it never finds one, of whatever tensor.
+Buffers and data need no gradient, as long as nobody reads one by name. `if x.grad is not None:` is
+a warning where it never finds one, of whatever tensor.
 
 ## References
 - torch.Tensor.requires_grad

@@ -12,7 +12,8 @@ from gradaudit.rules.words import does, several
 DOCUMENTATION = """
 ## What it finds
 A gradient is added to after it was applied, again and again: every step uses the sum of all
-backwards since the last clearing, the ones it used before included.
+backwards since the last clearing, the ones it used before included. As a warning: a gradient that
+nothing updates, if it is read after every backward and never cleared.
 
 ## Why it matters
 The steps grow and point where the loss used to be steep. Often the loss falls all the same, so

@@ -11,8 +11,9 @@ from gradaudit.rules.words import several
 
 DOCUMENTATION = """
 ## What it finds
-A gradient is cleared inside its own accumulation window: of several backwards before a step, only
-what came after the last clearing is applied, and nothing else was ever done with the rest.
+A gradient is cleared inside its own accumulation window: of several backwards before a step, be it
+of one loss over batches or of several losses, only what came after the last clearing is applied,
+and nothing else was ever done with the rest.
 
 ## Why it matters
 The batches that were wiped are computed for nothing, and the steps are as noisy as if there were no
@@ -32,8 +33,8 @@ Clear once per step: right behind `optimizer.step()`, or before the first backwa
 
 ## When it is fine
 Backwards whose gradients were read before they were cleared, whose other parameters were stepped
-(a generator's in a discriminator), or that ran in eval mode are not reported; neither is a batch
-skipped now and then.
+(a generator's in a discriminator), or that ran in eval mode are not reported. Neither is a batch
+skipped now and then, nor what a step should have applied that is missing (GA405).
 
 ## References
 - torch.optim.Optimizer.zero_grad

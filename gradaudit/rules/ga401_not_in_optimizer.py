@@ -112,9 +112,8 @@ def _made_later(case: Case, optimizer: OptimizerRecord, leaves: frozenset[int]) 
 def _help(case: Case, optimizer: OptimizerRecord, count: int, *, later: bool) -> str:
     them = does(count, "it", "them")
     if later:
-        return f"Build the optimizer when {does(count, 'it is', 'they are')} there, or give " + (
-            f"{them} to it with add_param_group()."
-        )
+        there = does(count, "it is there", "they are there")
+        return f"Build the optimizer when {there}, or give {them} to it with add_param_group()."
     give = f"Give {them} to the optimizer, or freeze {them} with requires_grad_(False)."
     if all(optimizer.groups):
         return give

@@ -34,8 +34,9 @@ def validate(model, optimizer, batches):
 Remove it, or call the backward that it was meant to follow.
 
 ## When it is fine
-A step here and there that finds nothing (a skipped batch, one ahead of the loop) is not reported,
-nor one that calls a closure and clears what it has applied.
+A step here and there that finds nothing (a skipped batch, one ahead of the loop) is not reported.
+Neither is one that calls a closure and clears what it has applied, nor a parameter in whose place
+another one is trained.
 
 ## References
 - torch.optim.Optimizer.step

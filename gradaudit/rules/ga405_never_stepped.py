@@ -13,8 +13,9 @@ from gradaudit.rules.words import does, several
 
 DOCUMENTATION = """
 ## What it finds
-Parameters receive gradients and have an optimizer, and its step is never reached: forgotten, behind
-a condition that is never true, or at the end of a window that is never full.
+Parameters receive gradients and have an optimizer, and its step is never reached: forgotten, named
+but not called (`optimizer.step` without parentheses), behind a condition that is never true, or at
+the end of a window that is never full.
 
 ## Why it matters
 Nothing is trained. If the gradients are not cleared either they grow without end.

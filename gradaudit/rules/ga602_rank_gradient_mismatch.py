@@ -15,7 +15,9 @@ DOCUMENTATION = """
 ## What it finds
 The gradient of a parameter in DistributedDataParallel is not the same on all ranks when it is
 applied, although the backward should have averaged it: the norms differ in the iterations that were
-sampled on both. Found when the reports of the ranks are merged, without a message between them.
+sampled on both. Found when the reports of the ranks are merged, without a message between them. The
+finding points at the call that goes round the wrapper, or else at what is done to gradients on some
+of the ranks only, or else at the backward.
 
 ## Why it matters
 Every rank trains a model of its own on its own share of the data, and that of rank 0 is saved. The
@@ -94,8 +96,11 @@ def _cause(
     backwards = _backwards(ranks)
     if bypass is not None:
         here = Related("they are used here, and the wrapper was not called", bypass)
-        help_ = "Call the wrapper, model(x), and not the module inside of it: it averages the "
-        return help_ + "gradients of what it was called for.", bypass, (here, *backwards)
+        help_ = (
+            "Call the wrapper, model(x), and not the module inside of it: it averages the "
+            "gradients of what it was called for."
+        )
+        return help_, bypass, (here, *backwards)
     partial = ranks.done_by_some(_CHANGES)
     if partial is not None:
         place, where = partial

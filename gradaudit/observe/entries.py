@@ -36,7 +36,10 @@ class Entries:
             self._known.add(leaf)
             first = self._fresh.get(leaf, entry)
             self._fresh[leaf] = Entry(first.stack, entry.bypassed)
-            (self.bypassed.add if entry.bypassed else self.bypassed.discard)(leaf)
+            if entry.bypassed:
+                self.bypassed.add(leaf)
+            else:
+                self.bypassed.discard(leaf)
 
     def take(self) -> Iterable[tuple[int, Entry]]:
         """Those that are new since the last time."""

@@ -8,7 +8,7 @@ from dataclasses import replace
 from gradaudit.ledger.tally import SiteTally
 from gradaudit.rules.case import Case
 from gradaudit.rules.rule import CLEARING, MANY, Link, Rule, Verdict
-from gradaudit.rules.windows import starved_in_windows
+from gradaudit.rules.windows import mostly_starved, starved_in_windows
 from gradaudit.rules.words import several
 
 DOCUMENTATION = """
@@ -86,10 +86,8 @@ def _verdicts(
 def _telling(case: Case, leaf: int) -> SiteTally | None:
     """The starved steps that prove it: of the whole optimizer, or of a part for good."""
     life = case.life(leaf)
-    steps = life.missing.count + life.applied.count
-    for (by_hand, whole), tally in life.starved.items():
-        often = 2 * tally.count >= steps
-        if often and (whole or (not by_hand and not life.applied.count)):
+    for by_hand, whole, tally in mostly_starved(life):
+        if whole or (not by_hand and not life.applied.count):
             return tally
     return None
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from gradaudit.ledger.life import Life
 from gradaudit.ledger.tally import SiteTally
 from gradaudit.model.sites import Site
@@ -40,29 +42,29 @@ def backwards_lost(life: Life) -> int:
     return sum(count * times for count, times in life.lost_at_once.items())
 
 
-def starved(case: Case) -> dict[int, SiteTally]:
-    """Leaves whose steps mostly find what a clearing has left, with these steps.
+def mostly_starved(life: Life) -> Iterator[tuple[bool, bool, SiteTally]]:
+    """The clearings that leave nothing to most of its steps, with these steps.
 
-    Where it was done by hand to a part of an optimizer, it may well be meant.
+    Told apart by whether they are done by hand, and whether they leave nothing to the whole
+    optimizer.
     """
-    found = {}
-    for leaf in case.recording.leaves:
-        life = case.life(leaf)
-        steps = life.missing.count + life.applied.count
-        for tally in life.starved.values():
-            if 2 * tally.count >= steps:
-                found[leaf] = tally
-                break
-    return found
+    steps = life.missing.count + life.applied.count
+    for (by_hand, whole), tally in life.starved.items():
+        if 2 * tally.count >= steps:
+            yield by_hand, whole, tally
 
 
 def starved_in_windows(case: Case) -> dict[int, SiteTally]:
-    """Those of them that starve by clearings which take only a part from others.
+    """Leaves that are mostly starved by clearings which take only a part from others.
 
     A clearing between several losses that are backpropagated one by one leaves each parameter what
     the last of them gives it, which may be nothing.
     """
-    starving = starved(case)
+    starving = {
+        leaf: found[2]
+        for leaf in case.recording.leaves
+        if (found := next(mostly_starved(case.life(leaf)), None)) is not None
+    }
     places = {
         _place(case.life(leaf).lost.main_site())
         for leaf in case.recording.leaves

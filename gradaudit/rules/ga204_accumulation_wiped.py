@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from gradaudit.rules.case import Case
 from gradaudit.rules.rule import CLEARING, MANY, Link, Rule, Verdict
-from gradaudit.rules.windows import backwards_lost, starved_in_windows, wiped_inside
+from gradaudit.rules.windows import backwards_lost, starved_in_windows, wiped
 from gradaudit.rules.words import several
 
 DOCUMENTATION = """
@@ -43,19 +43,15 @@ skipped now and then, nor what a step should have applied that is missing (GA405
 
 def check(case: Case) -> Iterator[Verdict]:
     """Lives of which much was lost between steps that applied something else."""
-    wiped = {
-        leaf: case.life(leaf).lost.main_site()
-        for leaf in case.recording.leaves
-        if leaf not in case.claimed and wiped_inside(case, leaf)
-    }
+    lost = {leaf: case.life(leaf).lost.main_site() for leaf in wiped(case)}
     starved = {
         leaf: tally.main_site()
         for leaf, tally in starved_in_windows(case).items()
         if leaf not in case.claimed
     }
-    cleared = wiped | starved
+    cleared = lost | starved
     for site, leaves in case.grouped(cleared, cleared.get):
-        first = min(leaves & wiped.keys())
+        first = min(leaves & lost.keys())
         life = case.life(first)
         count = len(leaves)
         yield Verdict(

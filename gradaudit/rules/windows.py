@@ -23,12 +23,23 @@ def typical_window(case: Case, leaf: int) -> int:
     return max(weights, key=weights.__getitem__) if weights else 0
 
 
-def wiped_inside(case: Case, leaf: int) -> bool:
-    """Whether much was lost to clearings between steps that applied something else."""
+def wiped(case: Case) -> list[int]:
+    """Leaves of which much was lost to clearings between steps that applied something else."""
+    fruitless, unstepped = case.fruitless, case.unstepped
+    return [
+        leaf
+        for leaf in case.recording.leaves
+        if leaf not in case.claimed and _wiped_inside(case, leaf, fruitless, unstepped)
+    ]
+
+
+def _wiped_inside(
+    case: Case, leaf: int, fruitless: frozenset[Site], unstepped: frozenset[Site]
+) -> bool:
     life = case.life(leaf)
     if life.lost.count < 2 or not life.applied or life.lost.count < life.applied.count:
         return False
-    if life.lost_from <= case.fruitless | (case.unstepped - set(life.applied_from)):
+    if life.lost_from <= fruitless | (unstepped - set(life.applied_from)):
         return False  # what they were called for is cut off, or never stepped; that has been told
     window = typical_window(case, leaf)
     if window < 2:
@@ -66,9 +77,7 @@ def starved_in_windows(case: Case) -> dict[int, SiteTally]:
         if (found := next(mostly_starved(case.life(leaf)), None)) is not None
     }
     places = {
-        _place(case.life(leaf).lost.main_site())
-        for leaf in case.recording.leaves
-        if leaf not in starving and leaf not in case.claimed and wiped_inside(case, leaf)
+        _place(case.life(leaf).lost.main_site()) for leaf in wiped(case) if leaf not in starving
     }
     return {leaf: tally for leaf, tally in starving.items() if _place(tally.main_site()) in places}
 

@@ -396,9 +396,29 @@ class Case:
 
     def siblings(self, leaf: int) -> Iterator[int]:
         """Leaves whose names differ from its own in one index only."""
-        for index in _INDEX.finditer(self.name(leaf)):
-            family = self._families[_family(self.name(leaf), index)]
-            yield from (sibling for sibling in family if sibling != leaf)
+        for family in self._families_of(leaf):
+            yield from (sibling for sibling in self._families[family] if sibling != leaf)
+
+    def _families_of(self, leaf: int) -> Iterator[str]:
+        name = self.name(leaf)
+        return (_family(name, index) for index in _INDEX.finditer(name))
+
+    @cached_property
+    def _taking_turns(self) -> dict[str, set[int]]:
+        return self._of_families(_by_turns)
+
+    @cached_property
+    def _coming_back(self) -> dict[str, set[int]]:
+        return self._of_families(_came_back)
+
+    def _of_families(self, question: Callable[[Life], bool]) -> dict[str, set[int]]:
+        """Of each family, the members whose lives answer a question with yes."""
+        found = {leaf for leaf in self.recording.leaves if question(self.life(leaf))}
+        return {name: found.intersection(family) for name, family in self._families.items()}
+
+    def _has_sibling(self, leaf: int, among: dict[str, set[int]]) -> bool:
+        """Whether there are others than itself among these members of its families."""
+        return any(len(among[each]) > (leaf in among[each]) for each in self._families_of(leaf))
 
     def idle_by_turns(self, leaf: int) -> bool:
         """Whether it is one of several alike of which each iteration uses only some.
@@ -406,14 +426,14 @@ class Case:
         An expert that no token chose, a block that stochastic depth dropped: they may be idle
         for as long as was looked.  Siblings that are always used prove the opposite.
         """
-        return any(_by_turns(self.life(sibling)) for sibling in self.siblings(leaf))
+        return self._has_sibling(leaf, self._taking_turns)
 
     def comes_back(self, leaf: int) -> bool:
         """Whether it, or one alike, has lost its gradient before and was given some again.
 
         What all of them have lost but once they do not use by turns.
         """
-        return any(_came_back(self.life(each)) for each in (leaf, *self.siblings(leaf)))
+        return _came_back(self.life(leaf)) or self._has_sibling(leaf, self._coming_back)
 
 
 def _called_a_loss(left: LossLeft) -> bool:

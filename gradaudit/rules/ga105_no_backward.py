@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Container, Iterator
 
 from gradaudit.ledger.life import Life
 from gradaudit.ledger.records import OptimizerRecord
@@ -68,7 +68,12 @@ def _starving(case: Case) -> Iterator[Verdict]:
             _SWITCH_ON,
         )
         return
-    lacking = [leaf for leaf in starving if _lacks_backward(case, leaf)]
+    unfed = [
+        record
+        for record in case.ledger.optimizers.values()
+        if all(map(case.never_fed, record.members))
+    ]
+    lacking = [leaf for leaf in starving if _lacks_backward(case, leaf, unfed)]
     replaced = _replaced_by_autograd_grad(case)
     if replaced is not None and not case.backwards_done:
         yield from _verdicts(
@@ -235,8 +240,11 @@ def _site_of_loss(case: Case, leaf: int) -> Site | None:
     return None if left is None else left.site
 
 
-def _lacks_backward(case: Case, leaf: int) -> bool:
-    """Whether its loss, not only its path to the loss, is what is missing."""
+def _lacks_backward(case: Case, leaf: int, unfed: Container[OptimizerRecord]) -> bool:
+    """Whether its loss, not only its path to the loss, is what is missing.
+
+    Then the optimizers that have it are ``unfed``: they have nothing that ever had a gradient.
+    """
     evidence = case.evidence(leaf)
     if not case.backwards_done:
         failed = any(record.failed for record in case.ledger.backwards.values())
@@ -246,7 +254,7 @@ def _lacks_backward(case: Case, leaf: int) -> bool:
     owners = case.optimizers_of(leaf)
     if not owners:
         return not evidence.severed
-    return all(case.never_fed(member) for record in owners for member in record.members)
+    return all(record in unfed for record in owners)
 
 
 def _came_before(case: Case, leaf: int) -> bool:

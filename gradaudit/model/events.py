@@ -326,6 +326,7 @@ class Severed:
     grad mode was switched off, when that is the way it left.  ``produced`` is where the value
     that was cut had been made, ``backward`` the call site of the backward whose loss lacks it.
     A ``guessed`` cut is a number handed to Python from which the loss may have been computed.
+    Whether a ``scheduled`` one is made depends, by its text, on how far the training has come.
     """
 
     site: Site
@@ -336,6 +337,7 @@ class Severed:
     switch: Site | None = None
     produced: Site | None = None
     guessed: bool = False
+    scheduled: bool = False
 
 
 @dataclass(frozen=True, slots=True, eq=False)

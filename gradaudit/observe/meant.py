@@ -89,16 +89,19 @@ class Meant:
         if not leaves or raw is None:
             return
         produced = cut.produced.site if cut.produced is not None else None
+        place, switch = self._sites.of(raw), cut.node.switch
         self._watch.tell(
             ev.Severed(
-                self._sites.of(raw),
+                place,
                 cut.node.operation,
                 cut.node.cut,
                 self._watch.leaves.told(leaves),
                 site,
-                cut.node.switch,
+                switch,
                 None if produced is None else self._sites.of(produced),
                 cut.guessed,
+                self._sites.scheduled(place)
+                or (switch is not None and self._sites.scheduled(switch)),
             )
         )
 

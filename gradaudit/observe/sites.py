@@ -234,6 +234,10 @@ class SiteBook:
         text = source.binding(name, read.location.line)
         return None if text is None else self.at(source.path, text, read.location.function)
 
+    def scheduled(self, site: Site) -> bool:
+        """Whether it depends on the progress of the training if a line runs, or what it does."""
+        return self.source_of(site.location.path).on_schedule(site.location.line)
+
     def _keep(self, code: CodeType) -> None:
         self._codes[id(code)] = code
 

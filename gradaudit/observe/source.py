@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import linecache
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -30,6 +31,9 @@ _ASKING = frozenset(
 )
 _BACKWARDS = frozenset({"backward", "manual_backward"})
 _GRAD_MODES = frozenset({"no_grad", "inference_mode", "set_grad_enabled"})
+_ORDERING = (ast.Lt, ast.LtE, ast.Gt, ast.GtE)
+#: What variables are called that tell how far a training has come.
+_PROGRESS = re.compile(r"step|epoch|iter|update|warm|phase|stage|round|^it$", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,6 +175,10 @@ class SourceFile:
 
     def binding(self, name: str, line: int) -> Text | None:
         """The last plain assignment to a variable before a line, in the same function."""
+        value = self._bound(name, line)
+        return None if value is None else _span(value)
+
+    def _bound(self, name: str, line: int) -> ast.expr | None:
         inside = [start for start, end in self._functions if start <= line <= end]
         top = max(inside, default=0)
         found: ast.Assign | None = None
@@ -182,7 +190,7 @@ class SourceFile:
                 and (found is None or node.lineno > found.lineno)
             ):
                 found = node
-        return None if found is None else _span(found.value)
+        return None if found is None else found.value
 
     def asks_for_none(self, read: ast.Attribute) -> bool:
         """Whether an expression is only asked whether it is None (or true)."""
@@ -263,6 +271,33 @@ class SourceFile:
                 ):
                     best = expression
         return _span(best) if best is not None else None
+
+    def on_schedule(self, line: int) -> bool:
+        """Whether a branch that holds a line, or a switch of grad mode on it, asks for progress."""
+        asked: list[ast.expr] = []
+        for node in self._nodes_on(line):
+            if isinstance(node, ast.IfExp) or (isinstance(node, ast.If) and node.lineno < line):
+                asked.append(node.test)
+            elif isinstance(node, ast.Call) and _sets_grad_mode(node):
+                asked += node.args
+        return any(self._asks_for_progress(expression, line) for expression in asked)
+
+    def _asks_for_progress(self, expression: ast.expr, line: int) -> bool:
+        """Whether a condition compares a counter, itself or by the variable that it is kept in."""
+        parts = list(ast.walk(expression))
+        for name in [part.id for part in parts if isinstance(part, ast.Name)]:
+            value = self._bound(name, line)
+            parts += [] if value is None else ast.walk(value)
+        return any(
+            self._counts(name)
+            for part in parts
+            if isinstance(part, ast.Compare) and isinstance(part.ops[0], _ORDERING)
+            for operand in (part.left, *part.comparators)
+            for name in _counters(operand)
+        )
+
+    def _counts(self, name: str) -> bool:
+        return name in self.loop_targets or _PROGRESS.search(name) is not None
 
     def decorator(self, function_line: int) -> Text | None:
         """The grad-mode decorator of the function that begins (decorators included) at a line."""
@@ -364,6 +399,17 @@ def _trains(loop: ast.For | ast.AsyncFor) -> bool:
         for statement in loop.body
         for node in ast.walk(statement)
     )
+
+
+def _counters(operand: ast.expr) -> Iterator[str]:
+    """The variables of a number that is compared; what is asked of an object is none."""
+    if isinstance(operand, ast.Name):
+        yield operand.id
+    elif isinstance(operand, ast.Attribute):
+        yield operand.attr
+    elif isinstance(operand, ast.BinOp):
+        yield from _counters(operand.left)
+        yield from _counters(operand.right)
 
 
 def _sets_grad_mode(expression: ast.expr) -> bool:

@@ -255,11 +255,37 @@ class Case:
                 named.setdefault(facts.path, []).append(leaf)
         return named
 
+    @cached_property
+    def _remade(self) -> dict[int, int]:
+        """What the same lines have made again, for what never had a gradient, one for one.
+
+        Who holds a model in an attribute of a plain object gives it another without a word, and
+        the old one may be gone before it had its name.
+        """
+        old: dict[object, list[int]] = {}
+        new: dict[object, list[int]] = {}
+        for leaf, facts in self.recording.leaves.items():
+            evidence = self.evidence(leaf)
+            if evidence.kind != "parameter" or evidence.created is None:
+                continue
+            made = _place(evidence.created), facts.path.rpartition(".")[2], facts.shape
+            if self.owned(leaf) and self.never_fed(leaf):
+                old.setdefault(made, []).append(leaf)
+            elif not self.owned(leaf) and self.life(leaf).deposited:
+                new.setdefault(made, []).append(leaf)
+        return {
+            leaf: heir
+            for made, leaves in old.items()
+            if len(leaves) == len(new.get(made, ()))
+            for leaf, heir in zip(leaves, new[made], strict=True)
+            if all(heir >= record.horizon for record in self.optimizers_of(leaf))
+        }
+
     def heirs(self, leaf: int) -> tuple[int, ...]:
         """What is trained in the place of a leaf, without being in any optimizer.
 
-        What its module was given instead, lasting copies of it, or what goes by its name; and the
-        optimizer of the leaf goes on stepping it.
+        What its module was given instead, lasting copies of it, what goes by its name, or what was
+        made as it was; and the optimizer of the leaf goes on stepping it.
         """
         life = self.life(leaf)
         if life.assigned:
@@ -270,6 +296,8 @@ class Case:
         candidates += [copy for copy in self._copies.get(leaf, ()) if copy >= built]
         if self.facts(leaf).named:
             candidates += self._namesakes.get(self.facts(leaf).path, ())
+        if leaf in self._remade:
+            candidates.append(self._remade[leaf])
         origin = self.evidence(leaf).copy_of
         candidates += [] if origin is None else [origin]  # the optimizer was given a copy
         stepped = max(life.applied.last, life.missing.last)
@@ -368,7 +396,9 @@ class Case:
 
         A note, where a library's model has parts that this script has no use for, such as the
         pooler of a language model that is tuned to tag tokens: the rest of what the same line of
-        the user's made is trained.  A warning, where a limit or a signal ended the run at once.
+        the user's made is trained.  Or where a limit or a signal ended the run when just one of
+        several alike had been used, as is the head of the first of several tasks: their turn may
+        have been to come.  A warning, where such an end came at once.
         """
         trained = {
             self._made_at(leaf) for leaf in self.recording.leaves if self.life(leaf).deposited
@@ -376,15 +406,13 @@ class Case:
         unused = all(
             self.facts(leaf).by_library and self._made_at(leaf) in trained for leaf in leaves
         )
-        if unused:
+        if unused or (self.cut_short and all(map(self._behind_the_first, leaves))):
             return "note"
         return "warning" if self.cut_short and self.ledger.iterations < _ENOUGH else None
 
     def _made_at(self, leaf: int) -> tuple[str, int, int | None] | None:
         created = self.evidence(leaf).created
-        if created is None:
-            return None
-        return created.location.path, created.location.line, created.location.column
+        return None if created is None else _place(created)
 
     @cached_property
     def _families(self) -> dict[str, list[int]]:
@@ -428,12 +456,25 @@ class Case:
         """
         return self._has_sibling(leaf, self._taking_turns)
 
+    def _behind_the_first(self, leaf: int) -> bool:
+        return sum(bool(self.life(sibling).deposited) for sibling in self.siblings(leaf)) == 1
+
+    def handed_on(self, leaf: int) -> bool:
+        """Whether one alike began to have gradients when its own had come to an end."""
+        last = self.life(leaf).deposited.last
+        begun = (self.life(sibling).deposited for sibling in self.siblings(leaf))
+        return any(arrivals and arrivals.first > last for arrivals in begun)
+
     def comes_back(self, leaf: int) -> bool:
         """Whether it, or one alike, has lost its gradient before and was given some again.
 
         What all of them have lost but once they do not use by turns.
         """
         return _came_back(self.life(leaf)) or self._has_sibling(leaf, self._coming_back)
+
+
+def _place(site: Site) -> tuple[str, int, int | None]:
+    return site.location.path, site.location.line, site.location.column
 
 
 def _called_a_loss(left: LossLeft) -> bool:

@@ -38,7 +38,8 @@ Call it in `forward`, or remove it. If it is meant for later, freeze it until th
 ## When it is fine
 Experts and blocks that are idle in some iterations are not reported: their siblings show that
 they take turns. Where a limit or a signal ended the run in its first two iterations it is a
-warning: their turn may have been to come.
+warning, and of several alike, of which just one was used by then, a note: their turn may have been
+to come.
 
 ## References
 - torch.nn.parallel.DistributedDataParallel, `find_unused_parameters`

@@ -38,7 +38,8 @@ says what it does.
 ## When it is fine
 Where another path from the parameter to the loss is alive (straight-through estimators,
 stop-gradient targets, truncated backpropagation through time) nothing is reported, and neither for
-frozen parameters or such as no optimizer has.
+frozen parameters or such as no optimizer has. Where a limit or a signal ended the run, a cut in a
+branch that asks for the step or the epoch is a note: it may have been about to end.
 
 ## References
 - PyTorch notes: Autograd mechanics, "Locally disabling gradient computation"
@@ -59,6 +60,7 @@ def check(case: Case) -> Iterator[Verdict]:
             help_for(cut),
             place(cut),
             leaves,
+            severity="note" if case.cut_short and cut.scheduled else None,
             chain=(*_chain(cut), *read_links(case, leaves)),
             span=case.everything(),
         )

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from gradaudit.model.findings import Severity, Span
 from gradaudit.model.sites import Site
-from gradaudit.rules.case import FOR_GOOD, Case
+from gradaudit.rules.case import FOR_GOOD, Case, created_stack
 from gradaudit.rules.ga401_not_in_optimizer import built_too_early
 from gradaudit.rules.rule import ARRIVAL, Link, Rule, Verdict
 from gradaudit.rules.words import does, several
@@ -34,7 +34,7 @@ model.fc.requires_grad = True     # sets an attribute of the module; its paramet
 ## When it is fine
 Frozen parameters among trained ones in `model.parameters()` are usual in fine-tuning and say
 nothing by themselves. A frozen param group of its own is a note where a limit or a signal ended the
-run: its turn may have been to come.
+run: its turn may have been to come. Of an optimizer that is never stepped nothing is said.
 
 ## References
 - torch.nn.Module.requires_grad_
@@ -109,7 +109,7 @@ def _never_thawed(case: Case) -> Iterator[Verdict]:
 def _verdicts(
     case: Case, chosen: dict[int, tuple[str, Site | None]], severity: Severity, help_: str
 ) -> Iterator[Verdict]:
-    for site, leaves in case.grouped(chosen, lambda leaf: chosen[leaf][1]):
+    for site, leaves in _gathered(case, chosen):
         count = len(leaves)
         first = min(leaves)
         evidence = case.evidence(first)
@@ -134,6 +134,22 @@ def _verdicts(
         )
 
 
+def _gathered(
+    case: Case, chosen: dict[int, tuple[str, Site | None]]
+) -> Iterator[tuple[Site | None, frozenset[int]]]:
+    """By the line that a reason names; those it has only the making for, by the call they share.
+
+    Where they share none, and a hundred lines made them, by the optimizer that was given them.
+    """
+    made = {leaf for leaf, (_, site) in chosen.items() if site is case.evidence(leaf).created}
+    yield from case.grouped(chosen.keys() - made, lambda leaf: chosen[leaf][1])
+    together = list(case.gathered(made, created_stack))
+    if len(together) > 1 and all(map(case.optimizers_of, made)):
+        yield from case.grouped(made, lambda leaf: case.optimizers_of(leaf)[0].site)
+    else:
+        yield from together
+
+
 def _frozen_span(case: Case, leaf: int) -> Span:
     life, everything = case.life(leaf), case.everything()
     if not life.deposited:
@@ -154,9 +170,12 @@ def _frozen_at(case: Case, leaf: int) -> Site | None:
 
 
 def _whole_optimizer(case: Case, leaf: int) -> tuple[str, Site | None] | None:
+    refused = any(record.refused for record in case.ledger.backwards.values())
     for record in case.optimizers_of(leaf):
         if built_too_early(case, record):
             continue  # to be frozen is what they are meant to be
+        if not record.steps and not refused:
+            continue  # its turn has not come: a discriminator that joins in later
         if not any(case.evidence(member).requires_grad for member in record.members):
             name = case.optimizer_name(record)
             return f"`{name}` has nothing else to train", _frozen_at(case, leaf)

@@ -52,13 +52,14 @@ def check(case: Case) -> Iterator[Verdict]:
     trained = {leaf for record in stepping for leaf in record.members}
     if not any(case.evidence(leaf).kind == "parameter" for leaf in trained):
         return  # an input is optimised; the networks only lead to it
-    optimizer = stepping[0]
-    yield from _made_anew(case, optimizer)
+    yield from _made_anew(case, stepping[0])
     too_early = any(built_too_early(case, record) for record in stepping)
     for site, leaves in case.grouped(
-        _outside(case), lambda leaf: case.facts(leaf).escaped or _place(optimizer)
+        _outside(case),
+        lambda leaf: case.facts(leaf).escaped or _place(_beside(case, leaf, stepping)),
     ):
         count = len(leaves)
+        optimizer = _beside(case, min(leaves), stepping)
         escaped = case.facts(min(leaves)).escaped
         later = None if escaped is not None else _made_later(case, optimizer, leaves)
         life = case.life(min(leaves))
@@ -76,6 +77,12 @@ def check(case: Case) -> Iterator[Verdict]:
             ),
             span=life.deposited.span(),
         )
+
+
+def _beside(case: Case, leaf: int, stepping: list[OptimizerRecord]) -> OptimizerRecord:
+    """The optimizer that is stepped when a leaf was filled; an earlier phase may have its own."""
+    filled = case.life(leaf).deposited.sites
+    return max(stepping, key=lambda record: sum(filled.get(site, 0) for site in record.after))
 
 
 def built_too_early(case: Case, record: OptimizerRecord) -> bool:

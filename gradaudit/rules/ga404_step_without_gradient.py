@@ -100,11 +100,12 @@ def _ended(case: Case) -> Iterator[Verdict]:
         and case.life(leaf).hungry >= FOR_GOOD
         and case.evidence(leaf).requires_grad
         and not case.comes_back(leaf)
+        and not case.handed_on(leaf)
         and not case.made_for_a_while(leaf)
         and not case.succeeded(leaf)
     ]
     for site, leaves in case.grouped(ended, case.step_site):
-        life = case.life(min(leaves))
+        life = case.life(max(leaves, key=lambda leaf: case.life(leaf).deposited.last))
         yield Verdict(
             f"{several(len(leaves), 'parameter')} had gradients until iteration "
             f"{life.deposited.last} and none since; what cuts them off was not seen",

@@ -310,3 +310,23 @@ def test_an_assignment_is_looked_for_in_one_function(source):
         inside = file.function_at(first_line)
         assert file.assignment_to_self("head", inside).line == 8
     assert file.assignment_to_self("head", file.function_at(99)) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "expected"),
+    [
+        ("if step < start:\n    h = h.detach()", 2, True),
+        ("if self.num_updates <= self.freeze:\n    h = h.detach()", 2, True),
+        ("for i in range(9):\n    if i > 3:\n        h = h.detach()", 3, True),
+        ("thawed = epoch >= 3\nwith off() if not thawed else on():\n    h = net(x)", 2, True),
+        ("torch.set_grad_enabled(epoch >= 3)", 1, True),
+        ("h = h.detach() if epoch < 3 else h", 1, True),
+        ("if len(h) > 2:\n    h = h.detach()", 2, False),
+        ("for x in data:\n    if x.ndim > 2:\n        h = x.detach()", 3, False),
+        ("if step < start:\n    log()\nh = h.detach()", 3, False),
+        ("if step == 0 or log:\n    h = h.detach()", 2, False),
+        ("torch.set_grad_enabled(False)", 1, False),
+    ],
+)
+def test_what_depends_on_the_progress_of_training_is_on_schedule(source, text, line, expected):
+    assert source(text).on_schedule(line) is expected

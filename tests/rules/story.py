@@ -142,10 +142,18 @@ class Story:
         switch: Site | None = None,
         line: str = "h.detach()",
         backward: str = "loss.backward()",
+        scheduled: bool = False,
     ) -> None:
         self.ledger.feed(
             ev.Severed(
-                at(line), operation, kind, self.of(*names), at(backward), switch, at("h = net(x)")
+                at(line),
+                operation,
+                kind,
+                self.of(*names),
+                at(backward),
+                switch,
+                at("h = net(x)"),
+                scheduled=scheduled,
             )
         )
 

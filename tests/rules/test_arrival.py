@@ -178,6 +178,32 @@ def test_a_run_that_was_ended_at_once_does_not_prove_what_never_happens(
     assert brief(finding)[:3] == ("GA101", severity, ("body",))
 
 
+@pytest.mark.parametrize(
+    ("used", "cut_short", "severity"),
+    [(1, True, "note"), (1, False, "error"), (2, True, "error")],
+)
+def test_the_heads_of_later_tasks_may_be_used_later(used: int, cut_short: bool, severity: str):
+    heads = tuple(f"heads.{task}.bias" for task in range(4))
+    story = Story("body", *heads)
+    story.optimizer("optimizer", "body", *heads)
+    story.train("body", *heads[:used], passes=5)
+    (finding,) = judge(Case(story.recording(), cut_short=cut_short))
+    assert brief(finding)[:3] == ("GA101", severity, heads[used:])
+
+
+@pytest.mark.parametrize(
+    ("scheduled", "cut_short", "severity"),
+    [(True, True, "note"), (True, False, "error"), (False, True, "error")],
+)
+def test_a_cut_on_a_schedule_may_have_been_about_to_end(scheduled, cut_short, severity):
+    story = fine_tuning()
+    for _ in range(5):
+        story.severed("body", line="h = h.detach()", scheduled=scheduled)
+        story.train("head", passes=1)
+    (finding,) = judge(Case(story.recording(), cut_short=cut_short))
+    assert brief(finding)[:3] == ("GA102", severity, ("body",))
+
+
 @pytest.mark.parametrize("alive", [True, False])
 def test_a_cut_that_lasts_is_a_warning_unless_its_tensor_was_dropped(alive):
     story = Story("model")
@@ -266,6 +292,14 @@ def test_an_optimizer_of_nothing_but_frozen_parameters_is_reported_where_they_we
     story.optimizer("optimizer", "body")
     story.train()
     assert brief(story.finding()) == ("GA104", "error", ("body",), "p.requires_grad = False")
+
+
+def test_an_optimizer_of_frozen_parameters_that_is_never_stepped_waits_for_its_turn():
+    story = frozen_body("head")
+    story.optimizer("later", "body")
+    story.optimizer("optimizer", "head")
+    story.train("head")
+    assert story.findings() == ()
 
 
 def test_a_misspelt_unfreezing_is_reported_where_it_stands():

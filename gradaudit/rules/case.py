@@ -256,8 +256,8 @@ class Case:
         return named
 
     @cached_property
-    def _remade(self) -> dict[int, int]:
-        """What the same lines have made again, for what never had a gradient, one for one.
+    def _remade(self) -> dict[int, tuple[int, ...]]:
+        """What the same lines have made again, whole times over, for what never had a gradient.
 
         Who holds a model in an attribute of a plain object gives it another without a word, and
         the old one may be gone before it had its name.
@@ -274,12 +274,16 @@ class Case:
             elif not self.owned(leaf) and self.life(leaf).deposited:
                 new.setdefault(made, []).append(leaf)
         return {
-            leaf: heir
+            leaf: tuple(heir for heir in new[made] if heir >= self._built(leaf))
             for made, leaves in old.items()
-            if len(leaves) == len(new.get(made, ()))
-            for leaf, heir in zip(leaves, new[made], strict=True)
-            if all(heir >= record.horizon for record in self.optimizers_of(leaf))
+            if made in new and len(new[made]) % len(leaves) == 0
+            for leaf in leaves
+            if self.optimizers_of(leaf)
         }
+
+    def _built(self, leaf: int) -> int:
+        """The number from which on leaves were made when an optimizer of a leaf had been built."""
+        return min(record.horizon for record in self.optimizers_of(leaf))
 
     def heirs(self, leaf: int) -> tuple[int, ...]:
         """What is trained in the place of a leaf, without being in any optimizer.
@@ -292,12 +296,11 @@ class Case:
             return ()  # the copy computes its gradients for it
         replaced = self.evidence(leaf).replaced
         candidates = [] if replaced is None or replaced.heir is None else [replaced.heir]
-        built = min(record.horizon for record in self.optimizers_of(leaf))
+        built = self._built(leaf)
         candidates += [copy for copy in self._copies.get(leaf, ()) if copy >= built]
         if self.facts(leaf).named:
             candidates += self._namesakes.get(self.facts(leaf).path, ())
-        if leaf in self._remade:
-            candidates.append(self._remade[leaf])
+        candidates += self._remade.get(leaf, ())
         origin = self.evidence(leaf).copy_of
         candidates += [] if origin is None else [origin]  # the optimizer was given a copy
         stepped = max(life.applied.last, life.missing.last)

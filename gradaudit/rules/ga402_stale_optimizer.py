@@ -65,7 +65,7 @@ def check(case: Case) -> Iterator[Verdict]:
             "Build the optimizer after the model is complete, or give it the new parameters with "
             "add_param_group().",
             site,
-            subjects=tuple(sorted(case.facts(heir).path for heir in inherited)),
+            subjects=tuple(sorted({case.facts(heir).path for heir in inherited})),
             explains=leaves | inherited,
             chain=(
                 Link("the optimizer is built here", record.site),
@@ -126,9 +126,13 @@ def _gathered(
         if (replaced := case.evidence(leaf).replaced) is not None and replaced.site is not None
     }
     yield from case.grouped(known, known.get)
-    owner = {heir: leaf for leaf, found in heirs.items() if leaf not in known for heir in found}
-    for site, members in case.gathered(owner, created_stack):
-        yield site, frozenset(owner[heir] for heir in members)
+    owners: dict[int, set[int]] = {}  # one name may have been that of a model in every fold
+    for leaf, found in heirs.items():
+        if leaf not in known:
+            for heir in found:
+                owners.setdefault(heir, set()).add(leaf)
+    for site, members in case.gathered(owners, created_stack):
+        yield site, frozenset(leaf for heir in members for leaf in owners[heir])
 
 
 RULE = Rule(

@@ -459,14 +459,26 @@ class Case:
         """
         return self._has_sibling(leaf, self._taking_turns)
 
+    @cached_property
+    def _fed(self) -> dict[str, set[int]]:
+        return self._of_families(lambda life: bool(life.deposited))
+
+    @cached_property
+    def _last_begun(self) -> dict[str, int]:
+        """When the last member of each family began to have gradients."""
+        return {
+            name: max((self.life(leaf).deposited.first for leaf in members), default=-1)
+            for name, members in self._fed.items()
+        }
+
     def _behind_the_first(self, leaf: int) -> bool:
-        return sum(bool(self.life(sibling).deposited) for sibling in self.siblings(leaf)) == 1
+        fed = [self._fed[family] for family in self._families_of(leaf)]
+        return any(len(members) == 1 for members in fed) and all(len(each) < 2 for each in fed)
 
     def handed_on(self, leaf: int) -> bool:
         """Whether one alike began to have gradients when its own had come to an end."""
         last = self.life(leaf).deposited.last
-        begun = (self.life(sibling).deposited for sibling in self.siblings(leaf))
-        return any(arrivals and arrivals.first > last for arrivals in begun)
+        return any(self._last_begun[family] > last for family in self._families_of(leaf))
 
     def comes_back(self, leaf: int) -> bool:
         """Whether it, or one alike, has lost its gradient before and was given some again.

@@ -22,7 +22,7 @@ import gradaudit
 from gradaudit.model.report import Report
 from gradaudit.observe import forks
 from gradaudit.observe import recorder as recorder_module
-from gradaudit.rules import case
+from gradaudit.rules import timelines
 
 from .training import Cut, Net, Training
 
@@ -243,7 +243,7 @@ def test_a_forked_child_can_have_its_own(tmp_path):
 
 @pytest.mark.parametrize(
     ("place", "name"),
-    [(recorder_module.Recorder, "install"), (case.Case, "starving")],
+    [(recorder_module.Recorder, "install"), (timelines.Timelines, "of")],
     ids=["recording", "judging"],
 )
 def test_what_breaks_in_the_audit_is_no_fault_of_the_block(monkeypatch, capsys, place, name):

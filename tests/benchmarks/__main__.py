@@ -5,8 +5,8 @@
 Every way of running is a process of its own, and every script times its own iterations, so neither
 the start of the interpreter nor the report at the end is counted.  All ways are under way at the
 same time, past the warm-up, which is longer than the probe, and take turns of some iterations.  A
-turn's figure is its median iteration, and ratios are taken within a turn.  What is printed are
-medians over the turns, in brackets the quartiles.
+turn's figure is its median iteration, and ratios are taken within a turn.  After some turns all
+begin anew in new processes.  What is printed are medians over all turns, in brackets the quartiles.
 """
 
 from __future__ import annotations
@@ -25,13 +25,16 @@ from tests.benchmarks.cases import PEERS, SMALLEST, WORKLOADS, Way
 from tests.benchmarks.measuring import (
     Run,
     Spread,
-    in_turns,
+    in_rounds,
     ratios,
     seconds,
     smoke,
     started,
     until_first_line,
 )
+
+#: In how many rounds of new processes a workload takes its turns.
+ROUNDS = 4
 
 #: How often each whole process is run.
 PROCESSES = 7
@@ -54,7 +57,8 @@ def main() -> None:
     peers = {}
     for workload in workloads:
         ways = PEERS if workload.peers and not asked.smallest and not asked.no_peers else ()
-        runs = in_turns(workload, ("plain", "audited", *ways), turns)
+        rounds = 1 if asked.smallest else ROUNDS
+        runs = in_rounds(workload, ("plain", "audited", *ways), turns, rounds)
         print(row(workload.name, runs), flush=True)
         figures["workloads"][workload.name] = {way: asdict(run) for way, run in runs.items()}
         if ways:

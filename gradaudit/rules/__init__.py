@@ -4,6 +4,7 @@
 ``lookup``     a rule by its code or its name
 ``rule``       what a rule is made of
 ``case``       the questions rules ask of a recording
+``families``   which leaves are alike, and how those take turns
 ``cuts``       the words for what leaves the graph; ``reads`` for a `.grad` that was None
 ``provenance`` which backwards put what into the gradients that were applied
 ``windows``    what a step usually applies, and what clearings take out of that

@@ -15,9 +15,7 @@ from gradaudit.model.events import LossLeft, Severed
 from gradaudit.model.findings import Severity, Span
 from gradaudit.model.report import Gap
 from gradaudit.model.sites import Site
-
-#: The index of one among many of a kind: ``experts.3.weight``, ``layers[3].weight``.
-_INDEX = re.compile(r"(?<=\.)\d+(?=\.)|(?<=\[)\d+(?=\])")
+from gradaudit.rules.families import Families
 
 #: An assignment to what a script means to backpropagate: ``value_loss = …``, ``loss["kl"] = …``.
 _LOSS = re.compile(r"\s*[\w.]*(loss|nll|penalty)[^=]*=(?!=)", re.IGNORECASE)
@@ -45,7 +43,7 @@ def entered_stack(evidence: Evidence) -> tuple[Site, ...]:
 class Case:
     """One recording under judgement; ``claimed`` are the leaves a root cause was found for.
 
-    ``gaps`` are the rules that failed.
+    ``gaps`` are the rules that failed; ``families`` are the leaves that are alike.
 
     ``complete`` is whether what was recorded ran to its own end, ``cut_short`` whether a limit or a
     signal ended it (an exception of its own does neither); ``whole`` whether it is all of a
@@ -69,6 +67,7 @@ class Case:
         self.expected = expected
         self.claimed: set[int] = set()
         self.gaps: list[Gap] = []
+        self.families = Families(recording.leaves, self.life)
 
     @property
     def ledger(self) -> Ledger:
@@ -380,7 +379,7 @@ class Case:
             and self.facts(leaf).numel
             and self.never_fed(leaf)
             and self.wanted(leaf)
-            and not self.idle_by_turns(leaf)
+            and not self.families.idle_by_turns(leaf)
             and not self.succeeded(leaf)
         ]
 
@@ -392,7 +391,7 @@ class Case:
         iteration, cut = last_cut
         if iteration <= life.deposited.last or life.hungry < FOR_GOOD:
             return None
-        return None if self.comes_back(leaf) or self.made_for_a_while(leaf) else cut
+        return None if self.families.comes_back(leaf) or self.made_for_a_while(leaf) else cut
 
     def severity_of_never(self, leaves: Iterable[int]) -> Severity | None:
         """What it counts that something never happens to leaves, if less than usual.
@@ -409,83 +408,13 @@ class Case:
         unused = all(
             self.facts(leaf).by_library and self._made_at(leaf) in trained for leaf in leaves
         )
-        if unused or (self.cut_short and all(map(self._behind_the_first, leaves))):
+        if unused or (self.cut_short and all(map(self.families.behind_the_first, leaves))):
             return "note"
         return "warning" if self.cut_short and self.ledger.iterations < _ENOUGH else None
 
     def _made_at(self, leaf: int) -> tuple[str, int, int | None] | None:
         created = self.evidence(leaf).created
         return None if created is None else _place(created)
-
-    @cached_property
-    def _families(self) -> dict[str, list[int]]:
-        families: dict[str, list[int]] = {}
-        for leaf, facts in self.recording.leaves.items():
-            for index in _INDEX.finditer(facts.name):
-                families.setdefault(_family(facts.name, index), []).append(leaf)
-        return families
-
-    def siblings(self, leaf: int) -> Iterator[int]:
-        """Leaves whose names differ from its own in one index only."""
-        for family in self._families_of(leaf):
-            yield from (sibling for sibling in self._families[family] if sibling != leaf)
-
-    def _families_of(self, leaf: int) -> Iterator[str]:
-        name = self.name(leaf)
-        return (_family(name, index) for index in _INDEX.finditer(name))
-
-    @cached_property
-    def _taking_turns(self) -> dict[str, set[int]]:
-        return self._of_families(_by_turns)
-
-    @cached_property
-    def _coming_back(self) -> dict[str, set[int]]:
-        return self._of_families(_came_back)
-
-    def _of_families(self, question: Callable[[Life], bool]) -> dict[str, set[int]]:
-        """Of each family, the members whose lives answer a question with yes."""
-        found = {leaf for leaf in self.recording.leaves if question(self.life(leaf))}
-        return {name: found.intersection(family) for name, family in self._families.items()}
-
-    def _has_sibling(self, leaf: int, among: dict[str, set[int]]) -> bool:
-        """Whether there are others than itself among these members of its families."""
-        return any(len(among[each]) > (leaf in among[each]) for each in self._families_of(leaf))
-
-    def idle_by_turns(self, leaf: int) -> bool:
-        """Whether it is one of several alike of which each iteration uses only some.
-
-        An expert that no token chose, a block that stochastic depth dropped: they may be idle
-        for as long as was looked.  Siblings that are always used prove the opposite.
-        """
-        return self._has_sibling(leaf, self._taking_turns)
-
-    @cached_property
-    def _fed(self) -> dict[str, set[int]]:
-        return self._of_families(lambda life: bool(life.deposited))
-
-    @cached_property
-    def _last_begun(self) -> dict[str, int]:
-        """When the last member of each family began to have gradients."""
-        return {
-            name: max((self.life(leaf).deposited.first for leaf in members), default=-1)
-            for name, members in self._fed.items()
-        }
-
-    def _behind_the_first(self, leaf: int) -> bool:
-        fed = [self._fed[family] for family in self._families_of(leaf)]
-        return any(len(members) == 1 for members in fed) and all(len(each) < 2 for each in fed)
-
-    def handed_on(self, leaf: int) -> bool:
-        """Whether one alike began to have gradients when its own had come to an end."""
-        last = self.life(leaf).deposited.last
-        return any(self._last_begun[family] > last for family in self._families_of(leaf))
-
-    def comes_back(self, leaf: int) -> bool:
-        """Whether it, or one alike, has lost its gradient before and was given some again.
-
-        What all of them have lost but once they do not use by turns.
-        """
-        return _came_back(self.life(leaf)) or self._has_sibling(leaf, self._coming_back)
 
 
 def _place(site: Site) -> tuple[str, int, int | None]:
@@ -495,21 +424,3 @@ def _place(site: Site) -> tuple[str, int, int | None]:
 def _called_a_loss(left: LossLeft) -> bool:
     source = left.site.location.source
     return source is not None and bool(_LOSS.match(source))
-
-
-def _family(name: str, index: re.Match[str]) -> str:
-    return f"{name[: index.start()]}*{name[index.end() :]}"
-
-
-def _came_back(life: Life) -> bool:
-    runs = [run for run in life.timeline if run.last >= life.born]
-    fed = [number for number, run in enumerate(runs) if run.state not in {"none", "frozen"}]
-    interrupted = bool(fed) and fed[-1] - fed[0] >= len(fed)
-    return interrupted or any(run.mixed for run in runs)
-
-
-def _by_turns(life: Life) -> bool:
-    runs = [run for run in life.timeline if run.last >= life.born]
-    states = {run.state for run in runs}
-    various = len(states) > 1 or any(run.mixed for run in runs)
-    return bool(life.deposited) and "none" in states and various

@@ -99,8 +99,8 @@ def _ended(case: Case) -> Iterator[Verdict]:
         and case.life(leaf).applied
         and case.life(leaf).hungry >= FOR_GOOD
         and case.evidence(leaf).requires_grad
-        and not case.comes_back(leaf)
-        and not case.handed_on(leaf)
+        and not case.families.comes_back(leaf)
+        and not case.families.handed_on(leaf)
         and not case.made_for_a_while(leaf)
         and not case.succeeded(leaf)
     ]

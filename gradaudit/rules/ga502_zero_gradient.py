@@ -159,10 +159,10 @@ def _by_turns(case: Case, leaf: int, kind: ZeroKind) -> bool:
 
     Where a factor is zero, one sibling that is ever used will do: all others may never be chosen.
     """
-    if case.idle_by_turns(leaf):
+    if case.families.idle_by_turns(leaf):
         return True
     shape = case.facts(leaf).shape
-    for sibling in case.siblings(leaf):
+    for sibling in case.families.siblings(leaf):
         values = case.ledger.samples[sibling]
         used = values.sampled.count - values.zero.count
         if case.facts(sibling).shape == shape and used and (values.zero or kind == "zeroed"):
